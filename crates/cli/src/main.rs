@@ -1,0 +1,2 @@
+//! The `banger` command.
+fn main() {}
