@@ -1,0 +1,65 @@
+//! What a build is asked for.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use banger_oci::Platform;
+
+/// The label of a root file system when none is asked for (`s_volume_name`).
+pub const DEFAULT_LABEL: &str = "banger-rootfs";
+
+/// Everything that a build can be told, besides its source.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the finished image appears.
+    pub output: PathBuf,
+    /// Replace what is at `output`; without it an existing file is an error.
+    pub force: bool,
+    /// Wait until the image is on the disk before it appears.
+    pub sync: bool,
+    /// Compute the sha256 of the finished file.
+    pub checksum: bool,
+    /// How many layers are unpacked at the same time.
+    pub jobs: NonZeroUsize,
+    /// The platform to choose from an index; the host's when `None`.
+    pub platform: Option<Platform>,
+    /// Size of the image in bytes; chosen from the content when `None`.
+    pub size: Option<u64>,
+    /// Volume label, at most 16 bytes (`s_volume_name`).
+    pub label: String,
+    /// UUID of the file system (`s_uuid`); derived from the content id's inputs when `None`.
+    pub uuid: Option<[u8; 16]>,
+    /// Files and directories of the host to put on top, each as a layer of its own, in order.
+    pub additions: Vec<Addition>,
+}
+
+impl Options {
+    /// The defaults for an image at `output`: synced, not replacing, one job for each processor.
+    pub fn new(output: impl Into<PathBuf>) -> Self {
+        Self {
+            output: output.into(),
+            force: false,
+            sync: true,
+            checksum: false,
+            jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            platform: None,
+            size: None,
+            label: DEFAULT_LABEL.to_owned(),
+            uuid: None,
+            additions: Vec::new(),
+        }
+    }
+}
+
+/// A file or a directory tree of the host that is put into the image.
+#[derive(Clone, Debug)]
+pub struct Addition {
+    /// The file or directory on the host; symbolic links below it are kept as links.
+    pub source: PathBuf,
+    /// Where it goes in the image, from its root. A trailing `/` puts it into that directory under its own name.
+    pub target: Vec<u8>,
+    /// Owner of all that is added.
+    pub uid: u32,
+    /// Group of all that is added.
+    pub gid: u32,
+}
