@@ -1,1 +1,3 @@
-//! ext4
+//! Writes ext4 images in one pass, and reads them back.
+
+pub mod spec;
