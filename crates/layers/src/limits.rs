@@ -1,0 +1,52 @@
+//! How much of everything is accepted, in one place, each with its reason.
+//!
+//! The limits keep a hostile layer from using memory or time out of proportion; real images stay far below them.
+//! They are generous on purpose: whoever hits one gets an error that names it and the entry.
+
+/// Bytes in one component of a path: what ext4 (and every other Linux file system) can store.
+pub const NAME_BYTES: usize = 255;
+
+/// Bytes in the path of an entry or in the target of a hardlink.
+///
+/// The kernel takes 4,096 at once, but longer paths exist (they are reached directory by directory) and other
+/// tools write them into archives. Sixteen times as much still fits in 16 bits.
+pub const PATH_BYTES: usize = 65_535;
+
+/// Bytes in the target of a symlink: the kernel's `PATH_MAX`, less its terminating NUL. ext4 stores one block at most.
+pub const SYMLINK_BYTES: usize = 4_095;
+
+/// Entries of one layer.
+///
+/// Eight times the largest image known to us; at about 110 bytes an entry it bounds a list to half a gigabyte.
+pub const LAYER_ENTRIES: usize = 4_000_000;
+
+/// Bytes of all paths, link targets and extended attributes of one layer together: 64 for each entry at the limit.
+pub const LAYER_TEXT_BYTES: usize = 256 << 20;
+
+/// Distinct sets of extended attributes of one layer, or of the tree: every entry may have its own.
+pub const XATTR_SETS: usize = LAYER_ENTRIES;
+
+/// Layers of one image. Container engines stop at 127.
+pub const LAYERS: usize = 4_096;
+
+/// Names in the tree, all layers merged. An ext4 image as large as we write has more inodes; memory is the reason here.
+pub const TREE_NAMES: usize = 8_000_000;
+
+/// Bytes of all names and symlink targets that ever were in the tree.
+pub const TREE_TEXT_BYTES: usize = 1 << 30;
+
+/// Directories above an entry, the root not counted.
+///
+/// The kernel's `PATH_MAX` allows 2,048; a path of [`PATH_BYTES`] may have 32,768.
+pub const TREE_DEPTH: u32 = 32_768;
+
+/// Names of one inode that is not a directory: ext4's `EXT4_LINK_MAX`.
+pub const LINKS: u32 = 65_000;
+
+/// Symlinks followed for one path, as in the kernel (`MAXSYMLINKS`). The forty-first is an error.
+pub const SYMLINK_HOPS: u32 = 40;
+
+/// Components walked to find the places of one layer's entries.
+///
+/// Names alone cannot reach this; long symlinks as parents of very many entries can, and would take minutes.
+pub const LAYER_STEPS: u64 = 1 << 28;
