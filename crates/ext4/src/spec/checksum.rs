@@ -5,7 +5,7 @@
 //! number and generation too, so that a block found in the wrong place is told from one in its own.
 //! <https://docs.kernel.org/filesystems/ext4/overview.html#checksums>
 
-use super::bytes::{get32, low16};
+use super::bytes::low16;
 
 /// Offset of `s_checksum` in the superblock.
 const SUPERBLOCK_AT: usize = 0x3FC;
@@ -163,11 +163,6 @@ pub fn journal_superblock(bytes: &[u8]) -> u32 {
         JOURNAL_AT,
         4,
     )
-}
-
-/// The checksum stored in the superblock.
-pub(super) fn stored_superblock(bytes: &[u8]) -> u32 {
-    get32(bytes, SUPERBLOCK_AT)
 }
 
 #[cfg(test)]

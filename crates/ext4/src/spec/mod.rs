@@ -11,8 +11,14 @@
 
 mod bytes;
 pub mod checksum;
+pub mod group;
+pub mod inode;
+pub mod superblock;
 
 pub use checksum::Seed;
+pub use group::GroupDescriptor;
+pub use inode::{Inode, Timestamp};
+pub use superblock::Superblock;
 
 /// The block size that the writer uses, in bytes. (The reader takes others too.)
 pub const BLOCK_SIZE: u32 = 4096;
