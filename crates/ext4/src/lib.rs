@@ -1,3 +1,12 @@
 //! Writes ext4 images in one pass, and reads them back.
+//!
+//! - [`write`](mod@write): file data goes to its final blocks while it streams in, all metadata follows.
+//! - [`layout`]: where things go.
+//! - [`spec`]: the on-disk structures, encoded and decoded.
 
+mod error;
+pub mod layout;
 pub mod spec;
+pub mod write;
+
+pub use error::Error;
