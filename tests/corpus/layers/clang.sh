@@ -1,0 +1,3 @@
+# shellcheck shell=bash
+# A second large layer.
+add_packages clang lld cmake gdb
