@@ -11,7 +11,11 @@
 
 mod bytes;
 pub mod checksum;
+pub mod dirent;
+pub mod extent;
 pub mod group;
+mod hash;
+pub mod htree;
 pub mod inode;
 pub mod superblock;
 
