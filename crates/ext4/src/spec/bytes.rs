@@ -5,11 +5,7 @@
 //! Writing past the end does nothing, which only a mistake in an encoder could cause.
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk::<N>())
-        .copied()
-        .unwrap_or([0; N])
+    bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([0; N])
 }
 
 pub(crate) fn get8(bytes: &[u8], at: usize) -> u8 {
@@ -59,14 +55,8 @@ pub(crate) fn high16(value: u32) -> u16 {
 }
 
 pub(crate) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
-    let place = bytes
-        .get_mut(at..)
-        .and_then(|rest| rest.get_mut(..value.len()));
-    debug_assert!(
-        place.is_some(),
-        "encoder writes {} bytes at {at}, past the end",
-        value.len()
-    );
+    let place = bytes.get_mut(at..).and_then(|rest| rest.get_mut(..value.len()));
+    debug_assert!(place.is_some(), "encoder writes {} bytes at {at}, past the end", value.len());
     if let Some(place) = place {
         place.copy_from_slice(value);
     }
@@ -114,10 +104,7 @@ mod tests {
     fn halves_join() {
         let mut bytes = [0; 12];
         put_split(&mut bytes, 8, 0, 0x1122_3344_5566_7788);
-        assert_eq!(
-            bytes,
-            [0x44, 0x33, 0x22, 0x11, 0, 0, 0, 0, 0x88, 0x77, 0x66, 0x55]
-        );
+        assert_eq!(bytes, [0x44, 0x33, 0x22, 0x11, 0, 0, 0, 0, 0x88, 0x77, 0x66, 0x55]);
         assert_eq!(get_split(&bytes, 8, 0), 0x1122_3344_5566_7788);
         assert_eq!((low16(0x1234_5678), high16(0x1234_5678)), (0x5678, 0x1234));
     }

@@ -41,10 +41,7 @@ impl Seed {
     /// `generation` is the inode's `i_generation`.
     #[must_use]
     pub fn inode(self, number: u32, generation: u32) -> Self {
-        Self(crc(
-            crc(self.0, &number.to_le_bytes()),
-            &generation.to_le_bytes(),
-        ))
+        Self(crc(crc(self.0, &number.to_le_bytes()), &generation.to_le_bytes()))
     }
 
     /// The checksum of `bytes` from this seed.
@@ -64,10 +61,7 @@ fn crc_without(start: u32, bytes: &[u8], at: usize, len: usize) -> u32 {
     const ZEROS: [u8; 4] = [0; 4];
     let before = bytes.get(..at).unwrap_or(bytes);
     let after = bytes.get(at.saturating_add(len)..).unwrap_or(&[]);
-    crc(
-        crc(crc(start, before), ZEROS.get(..len).unwrap_or(&ZEROS)),
-        after,
-    )
+    crc(crc(crc(start, before), ZEROS.get(..len).unwrap_or(&ZEROS)), after)
 }
 
 /// `s_checksum`: of the superblock's first 1020 bytes. It has no seed, as it holds the UUID.
@@ -79,12 +73,7 @@ pub fn superblock(bytes: &[u8]) -> u32 {
 /// `bg_checksum` of the descriptor of group `group`, of its full length, whatever stands in the field now.
 #[must_use]
 pub fn descriptor(seed: Seed, group: u32, bytes: &[u8]) -> u16 {
-    low16(crc_without(
-        crc(seed.0, &group.to_le_bytes()),
-        bytes,
-        DESCRIPTOR_AT,
-        2,
-    ))
+    low16(crc_without(crc(seed.0, &group.to_le_bytes()), bytes, DESCRIPTOR_AT, 2))
 }
 
 /// `bg_block_bitmap_csum` or `bg_inode_bitmap_csum`. The bytes are those that stand for something:
@@ -99,20 +88,13 @@ pub fn bitmap(seed: Seed, bytes: &[u8]) -> u32 {
 /// `seed` is the inode's. An inode without `i_checksum_hi` keeps the low 16 bits.
 #[must_use]
 pub fn inode(seed: Seed, bytes: &[u8]) -> u32 {
-    let (base, rest) = bytes
-        .split_at_checked(super::INODE_BASE_BYTES)
-        .unwrap_or((bytes, &[]));
+    let (base, rest) = bytes.split_at_checked(super::INODE_BASE_BYTES).unwrap_or((bytes, &[]));
     let start = crc_without(seed.0, base, INODE_LOW_AT, 2);
     if rest.is_empty() {
         return start;
     }
     if inode_has_high(bytes) {
-        crc_without(
-            start,
-            rest,
-            INODE_HIGH_AT.saturating_sub(super::INODE_BASE_BYTES),
-            2,
-        )
+        crc_without(start, rest, INODE_HIGH_AT.saturating_sub(super::INODE_BASE_BYTES), 2)
     } else {
         crc(start, rest)
     }
@@ -122,8 +104,7 @@ pub fn inode(seed: Seed, bytes: &[u8]) -> u32 {
 #[must_use]
 pub fn inode_has_high(bytes: &[u8]) -> bool {
     const NEEDED: u16 = 4;
-    bytes.len() > super::INODE_BASE_BYTES
-        && super::bytes::get16(bytes, super::INODE_BASE_BYTES) >= NEEDED
+    bytes.len() > super::INODE_BASE_BYTES && super::bytes::get16(bytes, super::INODE_BASE_BYTES) >= NEEDED
 }
 
 /// `et_checksum` of a block of the extent tree: of all that stands before it. `seed` is the inode's.
@@ -142,10 +123,7 @@ pub fn directory_block(seed: Seed, before_tail: &[u8]) -> u32 {
 /// with the checksum taken as zero. `seed` is the inode's.
 #[must_use]
 pub fn hash_block(seed: Seed, used: &[u8], tail_reserved: u32) -> u32 {
-    crc(
-        crc(crc(seed.0, used), &tail_reserved.to_le_bytes()),
-        &[0; 4],
-    )
+    crc(crc(crc(seed.0, used), &tail_reserved.to_le_bytes()), &[0; 4])
 }
 
 /// `h_checksum` of an xattr block that stands at block `number`, whatever stands in the field now.
@@ -157,12 +135,7 @@ pub fn xattr_block(seed: Seed, number: u64, block: &[u8]) -> u32 {
 /// `s_checksum` of the journal's superblock (1024 bytes), whatever stands in the field now. It has no seed.
 #[must_use]
 pub fn journal_superblock(bytes: &[u8]) -> u32 {
-    crc_without(
-        u32::MAX,
-        bytes.get(..super::SUPERBLOCK_BYTES).unwrap_or(bytes),
-        JOURNAL_AT,
-        4,
-    )
+    crc_without(u32::MAX, bytes.get(..super::SUPERBLOCK_BYTES).unwrap_or(bytes), JOURNAL_AT, 4)
 }
 
 #[cfg(test)]
@@ -178,13 +151,7 @@ mod tests {
     #[test]
     fn pieces_chain() {
         let seed = Seed::filesystem(&[7; 16]);
-        let whole: Vec<u8> = [
-            &[7_u8; 16][..],
-            &12_u32.to_le_bytes(),
-            &5_u32.to_le_bytes(),
-            b"abc",
-        ]
-        .concat();
+        let whole: Vec<u8> = [&[7_u8; 16][..], &12_u32.to_le_bytes(), &5_u32.to_le_bytes(), b"abc"].concat();
         assert_eq!(seed.inode(12, 5).checksum(b"abc"), crc(u32::MAX, &whole));
     }
 

@@ -23,9 +23,7 @@ const WIDE_BLOCK_BYTES: usize = 65536;
 /// Bytes that the record of a name of `name_len` bytes needs at least.
 #[must_use]
 pub const fn record_bytes(name_len: usize) -> usize {
-    name_len
-        .saturating_add(HEADER_BYTES)
-        .next_multiple_of(ALIGNMENT)
+    name_len.saturating_add(HEADER_BYTES).next_multiple_of(ALIGNMENT)
 }
 
 /// A name in a directory.
@@ -53,11 +51,7 @@ impl<'a> BlockBuilder<'a> {
     /// Begins a block, all of `block`.
     pub fn new(block: &'a mut [u8]) -> Self {
         block.fill(0);
-        Self {
-            block,
-            last: 0,
-            end: 0,
-        }
+        Self { block, last: 0, end: 0 }
     }
 
     /// Adds an entry and says whether there was room for it. `.` and `..` are entries like others, and come first.
@@ -65,11 +59,7 @@ impl<'a> BlockBuilder<'a> {
     /// `name` has 1 to 255 bytes.
     #[must_use]
     pub fn push(&mut self, inode: u32, file_type: FileType, name: &[u8]) -> bool {
-        debug_assert!(
-            (1..=NAME_MAX).contains(&name.len()),
-            "a name of {} bytes",
-            name.len()
-        );
+        debug_assert!((1..=NAME_MAX).contains(&name.len()), "a name of {} bytes", name.len());
         let Some(next) = self.end.checked_add(record_bytes(name.len())) else {
             return false;
         };
@@ -98,11 +88,7 @@ impl<'a> BlockBuilder<'a> {
     /// `seed` is the directory's.
     pub fn finish(self, seed: Seed) {
         let limit = self.limit();
-        put16(
-            self.block,
-            self.last.saturating_add(4),
-            record_len(limit.saturating_sub(self.last)),
-        );
+        put16(self.block, self.last.saturating_add(4), record_len(limit.saturating_sub(self.last)));
         put16(self.block, limit.saturating_add(4), record_len(TAIL_BYTES));
         put8(self.block, limit.saturating_add(7), TAIL_CODE);
         let sum = checksum::directory_block(seed, self.block.get(..limit).unwrap_or(&[]));
@@ -118,10 +104,7 @@ pub(super) fn record_len(bytes: usize) -> u16 {
 /// Whether the block ends in a checksum record.
 #[must_use]
 pub fn has_tail(block: &[u8]) -> bool {
-    let tail = block
-        .len()
-        .checked_sub(TAIL_BYTES)
-        .and_then(|at| block.get(at..));
+    let tail = block.len().checked_sub(TAIL_BYTES).and_then(|at| block.get(at..));
     tail.is_some_and(|tail| {
         get32(tail, 0) == 0
             && usize::from(get16(tail, 4)) == TAIL_BYTES
@@ -138,12 +121,7 @@ pub fn verify_tail(seed: Seed, block: &[u8]) -> Result<(), SpecError> {
     let limit = block.len().saturating_sub(TAIL_BYTES);
     if !has_tail(block) {
         let code = get8(block, limit.saturating_add(7));
-        return Err(SpecError::value(
-            NAME,
-            "det_reserved_ft",
-            code,
-            "no checksum at the end",
-        ));
+        return Err(SpecError::value(NAME, "det_reserved_ft", code, "no checksum at the end"));
     }
     let computed = checksum::directory_block(seed, block.get(..limit).unwrap_or(&[]));
     verify(NAME, get32(block, limit.saturating_add(8)), computed)
@@ -180,43 +158,24 @@ impl<'a> Entries<'a> {
         };
         let name_len = usize::from(get8(rest, 6));
         let Some(record) = rest.get(..len) else {
-            return Err(SpecError::value(
-                NAME,
-                "rec_len",
-                field,
-                "beyond the end of the block",
-            ));
+            return Err(SpecError::value(NAME, "rec_len", field, "beyond the end of the block"));
         };
         if !len.is_multiple_of(ALIGNMENT) || len < record_bytes(1) {
-            return Err(SpecError::value(
-                NAME,
-                "rec_len",
-                field,
-                "not a length that a record has",
-            ));
+            return Err(SpecError::value(NAME, "rec_len", field, "not a length that a record has"));
         }
         let inode = get32(record, 0);
         self.at = at.saturating_add(len);
         if inode == 0 {
             return Ok(None);
         }
-        let name = record
-            .get(HEADER_BYTES..)
-            .and_then(|room| room.get(..name_len));
+        let name = record.get(HEADER_BYTES..).and_then(|room| room.get(..name_len));
         match name {
-            Some(name @ [_, ..]) => Ok(Some(DirEntry {
-                inode,
-                file_type: FileType::from_entry_code(get8(record, 7)),
-                name,
-            })),
+            Some(name @ [_, ..]) => {
+                Ok(Some(DirEntry { inode, file_type: FileType::from_entry_code(get8(record, 7)), name }))
+            }
             _ => {
                 self.at = usize::MAX;
-                Err(SpecError::value(
-                    NAME,
-                    "name_len",
-                    get8(record, 6),
-                    "no name that fits in the record",
-                ))
+                Err(SpecError::value(NAME, "name_len", get8(record, 6), "no name that fits in the record"))
             }
         }
     }
@@ -242,9 +201,7 @@ mod tests {
     type Listed = Vec<(u32, Option<FileType>, Vec<u8>)>;
 
     fn list(block: &[u8]) -> Result<Listed, SpecError> {
-        entries(block)
-            .map(|entry| entry.map(|e| (e.inode, e.file_type, e.name.to_vec())))
-            .collect()
+        entries(block).map(|entry| entry.map(|e| (e.inode, e.file_type, e.name.to_vec()))).collect()
     }
 
     #[test]
@@ -266,10 +223,7 @@ mod tests {
         verify_tail(seed, &block).unwrap();
         assert!(verify_tail(Seed::from_raw(4), &block).is_err());
         block[8] ^= 1;
-        assert!(matches!(
-            verify_tail(seed, &block),
-            Err(SpecError::Checksum { .. })
-        ));
+        assert!(matches!(verify_tail(seed, &block), Err(SpecError::Checksum { .. })));
     }
 
     #[test]

@@ -115,9 +115,7 @@ pub fn seal(seed: Seed, block: &mut [u8]) {
 
 /// Where the tail stands: behind as many entries as the node could have.
 fn tail_at(max: u16) -> usize {
-    usize::from(max)
-        .saturating_add(1)
-        .saturating_mul(ENTRY_BYTES)
+    usize::from(max).saturating_add(1).saturating_mul(ENTRY_BYTES)
 }
 
 /// Reads a node: `i_block`, or a block. `seed` is the inode's, given where there is a checksum to check: in a block
@@ -130,35 +128,17 @@ pub fn decode(seed: Option<Seed>, bytes: &[u8]) -> Result<Node, SpecError> {
     at_least(NAME, bytes, ENTRY_BYTES)?;
     let magic = get16(bytes, 0);
     if magic != MAGIC {
-        return Err(SpecError::Magic {
-            structure: NAME,
-            found: magic.into(),
-        });
+        return Err(SpecError::Magic { structure: NAME, found: magic.into() });
     }
     let (entries, max, depth) = (get16(bytes, 2), get16(bytes, 4), get16(bytes, 6));
     if usize::from(max) > capacity(bytes.len()) {
-        return Err(SpecError::value(
-            NAME,
-            "eh_max",
-            max,
-            "more than there is room for",
-        ));
+        return Err(SpecError::value(NAME, "eh_max", max, "more than there is room for"));
     }
     if entries > max {
-        return Err(SpecError::value(
-            NAME,
-            "eh_entries",
-            entries,
-            "more than eh_max",
-        ));
+        return Err(SpecError::value(NAME, "eh_entries", entries, "more than eh_max"));
     }
     if depth > DEPTH_MAX {
-        return Err(SpecError::value(
-            NAME,
-            "eh_depth",
-            depth,
-            "deeper than a tree can be",
-        ));
+        return Err(SpecError::value(NAME, "eh_depth", depth, "deeper than a tree can be"));
     }
     if let Some(seed) = seed {
         let at = tail_at(max);
@@ -167,11 +147,7 @@ pub fn decode(seed: Option<Seed>, bytes: &[u8]) -> Result<Node, SpecError> {
         verify(NAME, get32(bytes, at), computed)?;
     }
     let places = bytes.chunks_exact(ENTRY_BYTES).skip(1).take(entries.into());
-    if depth == 0 {
-        decode_leaf(places)
-    } else {
-        decode_index(depth, places)
-    }
+    if depth == 0 { decode_leaf(places) } else { decode_index(depth, places) }
 }
 
 fn decode_leaf<'a>(places: impl Iterator<Item = &'a [u8]>) -> Result<Node, SpecError> {
@@ -181,37 +157,18 @@ fn decode_leaf<'a>(places: impl Iterator<Item = &'a [u8]>) -> Result<Node, SpecE
         let logical = get32(place, 0);
         let field = u32::from(get16(place, 4));
         let unwritten = field > LENGTH_MAX;
-        let len = if unwritten {
-            field.saturating_sub(LENGTH_MAX)
-        } else {
-            field
-        };
+        let len = if unwritten { field.saturating_sub(LENGTH_MAX) } else { field };
         if len == 0 {
             return Err(SpecError::value(NAME, "ee_len", field, "an empty extent"));
         }
         if u64::from(logical) < end {
-            return Err(SpecError::value(
-                NAME,
-                "ee_block",
-                logical,
-                "before the end of the extent before",
-            ));
+            return Err(SpecError::value(NAME, "ee_block", logical, "before the end of the extent before"));
         }
         end = u64::from(logical).saturating_add(len.into());
         if end > 1 << 32 {
-            return Err(SpecError::value(
-                NAME,
-                "ee_len",
-                len,
-                "beyond the last block of a file",
-            ));
+            return Err(SpecError::value(NAME, "ee_len", len, "beyond the last block of a file"));
         }
-        extents.push(Extent {
-            logical,
-            len,
-            start: join(get32(place, 8), get16(place, 6).into()),
-            unwritten,
-        });
+        extents.push(Extent { logical, len, start: join(get32(place, 8), get16(place, 6).into()), unwritten });
     }
     Ok(Node::Leaf(extents))
 }
@@ -220,29 +177,13 @@ fn decode_index<'a>(depth: u16, places: impl Iterator<Item = &'a [u8]>) -> Resul
     let mut children: Vec<ExtentIndex> = Vec::new();
     for place in places {
         let logical = get32(place, 0);
-        if children
-            .last()
-            .is_some_and(|before| before.logical >= logical)
-        {
-            return Err(SpecError::value(
-                NAME,
-                "ei_block",
-                logical,
-                "not after the entry before",
-            ));
+        if children.last().is_some_and(|before| before.logical >= logical) {
+            return Err(SpecError::value(NAME, "ei_block", logical, "not after the entry before"));
         }
-        children.push(ExtentIndex {
-            logical,
-            child: join(get32(place, 4), get16(place, 8).into()),
-        });
+        children.push(ExtentIndex { logical, child: join(get32(place, 4), get16(place, 8).into()) });
     }
     if children.is_empty() {
-        return Err(SpecError::value(
-            NAME,
-            "eh_entries",
-            0_u32,
-            "an index without children",
-        ));
+        return Err(SpecError::value(NAME, "eh_entries", 0_u32, "an index without children"));
     }
     Ok(Node::Index { depth, children })
 }
@@ -278,10 +219,7 @@ mod tests {
         let mut block = [0xAA; 4096];
         encode_leaf(&extents(340), &mut block);
         seal(seed, &mut block);
-        assert_eq!(
-            decode(Some(seed), &block).unwrap(),
-            Node::Leaf(extents(340))
-        );
+        assert_eq!(decode(Some(seed), &block).unwrap(), Node::Leaf(extents(340)));
         for at in [0, 2, 12, 4091, 4092, 4095] {
             let mut broken = block;
             broken[at] ^= 1;
@@ -291,18 +229,11 @@ mod tests {
 
     #[test]
     fn indexes_survive_encoding() {
-        let children: Vec<ExtentIndex> = (0..4)
-            .map(|i| ExtentIndex {
-                logical: i * 9,
-                child: 0xFFFF_0000_0000 + u64::from(i),
-            })
-            .collect();
+        let children: Vec<ExtentIndex> =
+            (0..4).map(|i| ExtentIndex { logical: i * 9, child: 0xFFFF_0000_0000 + u64::from(i) }).collect();
         let mut root = [0; 60];
         encode_index(3, &children, &mut root);
-        assert_eq!(
-            decode(None, &root).unwrap(),
-            Node::Index { depth: 3, children }
-        );
+        assert_eq!(decode(None, &root).unwrap(), Node::Index { depth: 3, children });
     }
 
     #[test]
@@ -314,12 +245,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        let extent = |logical, len| Extent {
-            logical,
-            len,
-            start: 1,
-            unwritten: false,
-        };
+        let extent = |logical, len| Extent { logical, len, start: 1, unwritten: false };
         let leaf = |entries: &[Extent]| {
             let mut root = [0; 60];
             encode_leaf(entries, &mut root);

@@ -77,8 +77,7 @@ impl GroupDescriptor {
         }
         // In a descriptor of 32 bytes the high halves read as zero.
         let wide = |low, high| join(get32(bytes, low), get32(bytes, high));
-        let halves =
-            |low, high| (u32::from(get16(bytes, high)) << 16) | u32::from(get16(bytes, low));
+        let halves = |low, high| (u32::from(get16(bytes, high)) << 16) | u32::from(get16(bytes, low));
         Ok(Self {
             block_bitmap: wide(0x0, 0x20),
             inode_bitmap: wide(0x4, 0x24),
@@ -133,14 +132,8 @@ mod tests {
         let seed = Seed::filesystem(&[1; 16]);
         let mut bytes = [0xAA; DESCRIPTOR_BYTES];
         sample().encode(seed, 3, &mut bytes);
-        assert_eq!(
-            GroupDescriptor::decode(Some(seed), 3, &bytes).unwrap(),
-            sample()
-        );
-        assert!(matches!(
-            GroupDescriptor::decode(Some(seed), 4, &bytes),
-            Err(SpecError::Checksum { .. })
-        ));
+        assert_eq!(GroupDescriptor::decode(Some(seed), 3, &bytes).unwrap(), sample());
+        assert!(matches!(GroupDescriptor::decode(Some(seed), 4, &bytes), Err(SpecError::Checksum { .. })));
     }
 
     #[test]

@@ -49,11 +49,7 @@ impl Hasher {
         let mut words = words.iter().map(|word| u32::from_le_bytes(*word));
         let seed = std::array::from_fn(|_| words.next().unwrap_or(0));
         let seed = if seed == [0; 4] { DEFAULT_SEED } else { seed };
-        Self {
-            version,
-            signed,
-            seed,
-        }
+        Self { version, signed, seed }
     }
 
     /// A hasher for a directory whose root says `hash_version`; `None` for a version not known here.
@@ -79,23 +75,12 @@ impl Hasher {
             HashVersion::Tea => self.tea(name),
         };
         let major = major & !1;
-        Hash {
-            major: if major == END {
-                END.wrapping_sub(2)
-            } else {
-                major
-            },
-            minor,
-        }
+        Hash { major: if major == END { END.wrapping_sub(2) } else { major }, minor }
     }
 
     /// A byte of a name as a number.
     fn number(&self, byte: u8) -> u32 {
-        if self.signed {
-            i32::from(byte.cast_signed()).cast_unsigned()
-        } else {
-            byte.into()
-        }
+        if self.signed { i32::from(byte.cast_signed()).cast_unsigned() } else { byte.into() }
     }
 
     fn legacy(&self, name: &[u8]) -> u32 {
@@ -103,11 +88,7 @@ impl Hasher {
         for &byte in name {
             let next = before.wrapping_add(hash ^ self.number(byte).wrapping_mul(7_152_373));
             before = hash;
-            hash = if next & 0x8000_0000 == 0 {
-                next
-            } else {
-                next.wrapping_sub(0x7FFF_FFFF)
-            };
+            hash = if next & 0x8000_0000 == 0 { next } else { next.wrapping_sub(0x7FFF_FFFF) };
         }
         hash << 1
     }
@@ -142,9 +123,7 @@ impl Hasher {
         let mut groups = rest.chunks(4);
         std::array::from_fn(|_| {
             let group = groups.next().unwrap_or(&[]);
-            group
-                .iter()
-                .fold(pad, |word, &byte| self.number(byte).wrapping_add(word << 8))
+            group.iter().fold(pad, |word, &byte| self.number(byte).wrapping_add(word << 8))
         })
     }
 }
@@ -154,33 +133,15 @@ fn md4_round(state: &mut [u32; 4], words: &[u32; 8]) {
     type Mix = fn(u32, u32, u32) -> u32;
     // Mixing function, constant, order of the words, and rotations of each four steps.
     const ROUNDS: [(Mix, u32, [usize; 8], [u32; 4]); 3] = [
-        (
-            |x, y, z| z ^ (x & (y ^ z)),
-            0,
-            [0, 1, 2, 3, 4, 5, 6, 7],
-            [3, 7, 11, 19],
-        ),
-        (
-            |x, y, z| (x & y).wrapping_add((x ^ y) & z),
-            0x5A82_7999,
-            [1, 3, 5, 7, 0, 2, 4, 6],
-            [3, 5, 9, 13],
-        ),
-        (
-            |x, y, z| x ^ y ^ z,
-            0x6ED9_EBA1,
-            [3, 7, 2, 6, 1, 5, 0, 4],
-            [3, 9, 11, 15],
-        ),
+        (|x, y, z| z ^ (x & (y ^ z)), 0, [0, 1, 2, 3, 4, 5, 6, 7], [3, 7, 11, 19]),
+        (|x, y, z| (x & y).wrapping_add((x ^ y) & z), 0x5A82_7999, [1, 3, 5, 7, 0, 2, 4, 6], [3, 5, 9, 13]),
+        (|x, y, z| x ^ y ^ z, 0x6ED9_EBA1, [3, 7, 2, 6, 1, 5, 0, 4], [3, 9, 11, 15]),
     ];
     let [mut a, mut b, mut c, mut d] = *state;
     for (mix, constant, order, rotations) in ROUNDS {
         for (word, rotation) in order.into_iter().zip(rotations.into_iter().cycle()) {
             let input = words.get(word).copied().unwrap_or(0);
-            let sum = a
-                .wrapping_add(mix(b, c, d))
-                .wrapping_add(input)
-                .wrapping_add(constant);
+            let sum = a.wrapping_add(mix(b, c, d)).wrapping_add(input).wrapping_add(constant);
             (a, b, c, d) = (d, sum.rotate_left(rotation), b, c);
         }
     }
@@ -212,10 +173,8 @@ fn tea_round(state: &mut [u32; 4], key: &[u32; 4]) {
 mod tests {
     use super::*;
 
-    const SEED: [u8; 16] = [
-        0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD,
-        0xEF,
-    ];
+    const SEED: [u8; 16] =
+        [0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF];
 
     /// What `dx_hash` of debugfs says.
     #[test]
@@ -223,70 +182,23 @@ mod tests {
         let long = [b'x'; 255];
         let words = &b"name with 33 bytes: 0123456789012"[..];
         let accent = "café".as_bytes();
-        let cases: [(HashVersion, [u8; 16], &[u8], u32, u32); 18] = [
+        type Case<'a> = (HashVersion, [u8; 16], &'a [u8], u32, u32);
+        let cases: [Case<'_>; 18] = [
             (HashVersion::Legacy, [0; 16], b"a", 0xE74B_53E2, 0),
             (HashVersion::Legacy, [0; 16], b"lost+found", 0x5E2A_BA24, 0),
             (HashVersion::Legacy, [0; 16], words, 0x45DB_60BE, 0),
             (HashVersion::Legacy, [0; 16], accent, 0x96CA_5A2C, 0),
             (HashVersion::Legacy, [0; 16], &long, 0x3055_7DA6, 0),
-            (
-                HashVersion::HalfMd4,
-                [0; 16],
-                b"a",
-                0xD5FA_7D7A,
-                0xACB4_8187,
-            ),
-            (
-                HashVersion::HalfMd4,
-                [0; 16],
-                b"lost+found",
-                0x591D_E422,
-                0x6FFC_56E0,
-            ),
-            (
-                HashVersion::HalfMd4,
-                [0; 16],
-                words,
-                0x1C33_9790,
-                0x3086_FA8C,
-            ),
-            (
-                HashVersion::HalfMd4,
-                [0; 16],
-                accent,
-                0xFB9C_5E5C,
-                0x0573_E8B8,
-            ),
-            (
-                HashVersion::HalfMd4,
-                [0; 16],
-                &long,
-                0x2AA7_169E,
-                0x655F_9D9C,
-            ),
+            (HashVersion::HalfMd4, [0; 16], b"a", 0xD5FA_7D7A, 0xACB4_8187),
+            (HashVersion::HalfMd4, [0; 16], b"lost+found", 0x591D_E422, 0x6FFC_56E0),
+            (HashVersion::HalfMd4, [0; 16], words, 0x1C33_9790, 0x3086_FA8C),
+            (HashVersion::HalfMd4, [0; 16], accent, 0xFB9C_5E5C, 0x0573_E8B8),
+            (HashVersion::HalfMd4, [0; 16], &long, 0x2AA7_169E, 0x655F_9D9C),
             (HashVersion::HalfMd4, SEED, b"a", 0x35DC_0CC4, 0x3F1D_ACEF),
             (HashVersion::HalfMd4, SEED, words, 0xC6D5_5A4E, 0x0C64_A8B3),
-            (
-                HashVersion::HalfMd4,
-                SEED,
-                &long,
-                0x0AC1_1F15 << 4 | 6,
-                0x5E25_6F42,
-            ),
-            (
-                HashVersion::Tea,
-                [0; 16],
-                b"a",
-                0x6D0E_A4C0,
-                0x0C18_922D << 4 | 0xF,
-            ),
-            (
-                HashVersion::Tea,
-                [0; 16],
-                b"lost+found",
-                0x2DBF_9E80,
-                0xBFEB_EE4F,
-            ),
+            (HashVersion::HalfMd4, SEED, &long, 0x0AC1_1F15 << 4 | 6, 0x5E25_6F42),
+            (HashVersion::Tea, [0; 16], b"a", 0x6D0E_A4C0, 0x0C18_922D << 4 | 0xF),
+            (HashVersion::Tea, [0; 16], b"lost+found", 0x2DBF_9E80, 0xBFEB_EE4F),
             (HashVersion::Tea, [0; 16], words, 0x4A35_745C, 0x71B2_D2A8),
             (HashVersion::Tea, [0; 16], accent, 0x1058_42EA, 0xFB91_65CA),
             (HashVersion::Tea, [0; 16], &long, 0x6C4C_00EE, 0x0EAF_DB6B),
@@ -294,11 +206,7 @@ mod tests {
         for (version, seed, name, major, minor) in cases {
             let hash = Hasher::new(version, true, &seed).hash(name);
             let what = format!("{version:?} of {}", String::from_utf8_lossy(name));
-            assert_eq!(
-                format!("{:x} {:x}", hash.major, hash.minor),
-                format!("{major:x} {minor:x}"),
-                "{what}"
-            );
+            assert_eq!(format!("{:x} {:x}", hash.major, hash.minor), format!("{major:x} {minor:x}"), "{what}");
         }
     }
 }

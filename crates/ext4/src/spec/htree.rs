@@ -75,10 +75,7 @@ pub fn encode_root(own: u32, parent: u32, root: &Root, seed: Seed, out: &mut [u8
     out.fill(0);
     let rest = out.len().saturating_sub(DOT_BYTES);
     let (dot, dot_dot) = out.split_at_mut(out.len().min(DOT_BYTES));
-    for (record, inode, name, len) in [
-        (dot, own, &b"."[..], DOT_BYTES),
-        (dot_dot, parent, b"..", rest),
-    ] {
+    for (record, inode, name, len) in [(dot, own, &b"."[..], DOT_BYTES), (dot_dot, parent, b"..", rest)] {
         put32(record, 0, inode);
         put16(record, 4, record_len(len));
         put8(record, 6, if name.len() == 1 { 1 } else { 2 });
@@ -88,13 +85,7 @@ pub fn encode_root(own: u32, parent: u32, root: &Root, seed: Seed, out: &mut [u8
     put8(out, INFO_AT + 4, root.hash_version);
     put8(out, INFO_AT + 5, INFO_BYTES);
     put8(out, INFO_AT + 6, root.levels);
-    encode_entries(
-        &root.entries,
-        root_capacity(out.len()),
-        ROOT_ENTRIES_AT,
-        seed,
-        out,
-    );
+    encode_entries(&root.entries, root_capacity(out.len()), ROOT_ENTRIES_AT, seed, out);
 }
 
 /// Writes a node over all of `out`, with its checksum. `seed` is the directory's.
@@ -104,21 +95,11 @@ pub fn encode_node(entries: &[IndexEntry], seed: Seed, out: &mut [u8]) {
     out.fill(0);
     let len = record_len(out.len());
     put16(out, 4, len);
-    encode_entries(
-        entries,
-        node_capacity(out.len()),
-        NODE_ENTRIES_AT,
-        seed,
-        out,
-    );
+    encode_entries(entries, node_capacity(out.len()), NODE_ENTRIES_AT, seed, out);
 }
 
 fn encode_entries(entries: &[IndexEntry], capacity: usize, at: usize, seed: Seed, out: &mut [u8]) {
-    debug_assert!(
-        (1..=capacity).contains(&entries.len()),
-        "{} entries where {capacity} fit",
-        entries.len()
-    );
+    debug_assert!((1..=capacity).contains(&entries.len()), "{} entries where {capacity} fit", entries.len());
     let Some(area) = out.get_mut(at..) else {
         return;
     };
@@ -129,11 +110,7 @@ fn encode_entries(entries: &[IndexEntry], capacity: usize, at: usize, seed: Seed
     // dx_countlimit stands where the first entry's hash would.
     put16(area, 0, record_len(capacity));
     put16(area, 2, record_len(entries.len()));
-    let sum = checksum::hash_block(
-        seed,
-        out.get(..used_end(at, entries.len())).unwrap_or(&[]),
-        0,
-    );
+    let sum = checksum::hash_block(seed, out.get(..used_end(at, entries.len())).unwrap_or(&[]), 0);
     put32(out, used_end(at, capacity).saturating_add(4), sum);
 }
 
@@ -149,28 +126,16 @@ fn used_end(at: usize, count: usize) -> usize {
 /// [`SpecError`] for a wrong checksum, for counts that do not fit the block, and for hashes that are not sorted.
 pub fn decode_root(seed: Option<Seed>, block: &[u8]) -> Result<Root, SpecError> {
     at_least(ROOT, block, ROOT_ENTRIES_AT)?;
-    let (hash_version, info_length, levels) = (
-        get8(block, INFO_AT + 4),
-        get8(block, INFO_AT + 5),
-        get8(block, INFO_AT + 6),
-    );
+    let (hash_version, info_length, levels) =
+        (get8(block, INFO_AT + 4), get8(block, INFO_AT + 5), get8(block, INFO_AT + 6));
     if info_length != INFO_BYTES {
         return Err(SpecError::value(ROOT, "info_length", info_length, "not 8"));
     }
     if levels > LEVELS_MAX {
-        return Err(SpecError::value(
-            ROOT,
-            "indirect_levels",
-            levels,
-            "deeper than a tree can be",
-        ));
+        return Err(SpecError::value(ROOT, "indirect_levels", levels, "deeper than a tree can be"));
     }
     let entries = decode_entries(ROOT, seed, ROOT_ENTRIES_AT, block)?;
-    Ok(Root {
-        hash_version,
-        levels,
-        entries,
-    })
+    Ok(Root { hash_version, levels, entries })
 }
 
 /// Reads a node of a hashed directory, which is neither root nor leaf. `seed` is the directory's, given where the file
@@ -188,59 +153,27 @@ fn decode_entries(
     at: usize,
     block: &[u8],
 ) -> Result<Vec<IndexEntry>, SpecError> {
-    let area = at_least(
-        structure,
-        block,
-        block.len().max(at.saturating_add(ENTRY_BYTES)),
-    )?
-    .get(at..)
-    .unwrap_or(&[]);
+    let area = at_least(structure, block, block.len().max(at.saturating_add(ENTRY_BYTES)))?.get(at..).unwrap_or(&[]);
     let (limit, count) = (get16(area, 0), get16(area, 2));
     let tail = if seed.is_some() { TAIL_BYTES } else { 0 };
     if usize::from(limit) > area.len().saturating_sub(tail) / ENTRY_BYTES {
-        return Err(SpecError::value(
-            structure,
-            "limit",
-            limit,
-            "more than there is room for",
-        ));
+        return Err(SpecError::value(structure, "limit", limit, "more than there is room for"));
     }
     if count == 0 || count > limit {
-        return Err(SpecError::value(
-            structure,
-            "count",
-            count,
-            "not between 1 and the limit",
-        ));
+        return Err(SpecError::value(structure, "count", count, "not between 1 and the limit"));
     }
     if let Some(seed) = seed {
         let tail = block.get(used_end(at, limit.into())..).unwrap_or(&[]);
         let used = block.get(..used_end(at, count.into())).unwrap_or(block);
-        verify(
-            structure,
-            get32(tail, 4),
-            checksum::hash_block(seed, used, get32(tail, 0)),
-        )?;
+        verify(structure, get32(tail, 4), checksum::hash_block(seed, used, get32(tail, 0)))?;
     }
     let mut entries: Vec<IndexEntry> = Vec::new();
     for place in area.chunks_exact(ENTRY_BYTES).take(count.into()) {
-        let hash = if entries.is_empty() {
-            0
-        } else {
-            get32(place, 0)
-        };
+        let hash = if entries.is_empty() { 0 } else { get32(place, 0) };
         if entries.last().is_some_and(|before| before.hash > hash) {
-            return Err(SpecError::value(
-                structure,
-                "hash",
-                hash,
-                "below the entry before",
-            ));
+            return Err(SpecError::value(structure, "hash", hash, "below the entry before"));
         }
-        entries.push(IndexEntry {
-            hash,
-            block: get32(place, 4),
-        });
+        entries.push(IndexEntry { hash, block: get32(place, 4) });
     }
     Ok(entries)
 }
@@ -250,12 +183,7 @@ mod tests {
     use super::*;
 
     fn index(count: u32) -> Vec<IndexEntry> {
-        (0..count)
-            .map(|i| IndexEntry {
-                hash: i * 1000,
-                block: i + 1,
-            })
-            .collect()
+        (0..count).map(|i| IndexEntry { hash: i * 1000, block: i + 1 }).collect()
     }
 
     #[test]
@@ -267,22 +195,13 @@ mod tests {
     fn roots_survive_encoding() {
         let seed = Seed::from_raw(8);
         for count in [1, 2, 507] {
-            let root = Root {
-                hash_version: 1,
-                levels: 1,
-                entries: index(count),
-            };
+            let root = Root { hash_version: 1, levels: 1, entries: index(count) };
             let mut block = vec![0xAA; 4096];
             encode_root(12, 2, &root, seed, &mut block);
             assert_eq!(decode_root(Some(seed), &block).unwrap(), root);
             assert!(decode_root(Some(Seed::from_raw(9)), &block).is_err());
-            let names: Vec<_> = super::super::dirent::entries(&block)
-                .map(|e| e.unwrap())
-                .collect();
-            assert_eq!(
-                names.iter().map(|e| (e.inode, e.name)).collect::<Vec<_>>(),
-                [(12, &b"."[..]), (2, b"..")]
-            );
+            let names: Vec<_> = super::super::dirent::entries(&block).map(|e| e.unwrap()).collect();
+            assert_eq!(names.iter().map(|e| (e.inode, e.name)).collect::<Vec<_>>(), [(12, &b"."[..]), (2, b"..")]);
         }
     }
 
@@ -295,20 +214,13 @@ mod tests {
             assert_eq!(decode_node(Some(seed), &block).unwrap(), index(count));
             assert_eq!(super::super::dirent::entries(&block).count(), 0);
             block[14] ^= 1;
-            assert!(matches!(
-                decode_node(Some(seed), &block),
-                Err(SpecError::Checksum { .. })
-            ));
+            assert!(matches!(decode_node(Some(seed), &block), Err(SpecError::Checksum { .. })));
         }
     }
 
     #[test]
     fn nonsense_is_refused() {
-        let root = Root {
-            hash_version: 1,
-            levels: 0,
-            entries: index(5),
-        };
+        let root = Root { hash_version: 1, levels: 0, entries: index(5) };
         let broken = |at: usize, value: u8| {
             let mut block = vec![0; 4096];
             encode_root(12, 2, &root, Seed::from_raw(0), &mut block);

@@ -3,13 +3,8 @@
 //! <https://docs.kernel.org/filesystems/ext4/dynamic.html#index-nodes>. The writer's inodes have 256 bytes: 128 that
 //! every ext2 inode has, 32 of extra fields, and 96 for xattrs. Older forms are read too.
 
-use super::bytes::{
-    get_array, get16, get32, high16, high32, join, low16, low32, put, put_split, put16, put32,
-};
-use super::{
-    FileType, INODE_BASE_BYTES, INODE_BYTES, INODE_EXTRA_BYTES, Seed, SpecError, at_least,
-    checksum, verify,
-};
+use super::bytes::{get_array, get16, get32, high16, high32, join, low16, low32, put, put_split, put16, put32};
+use super::{FileType, INODE_BASE_BYTES, INODE_BYTES, INODE_EXTRA_BYTES, Seed, SpecError, at_least, checksum, verify};
 
 const NAME: &str = "inode";
 
@@ -65,20 +60,11 @@ impl Timestamp {
     #[must_use]
     pub fn clamped(self) -> Self {
         if self.seconds < Self::MIN_SECONDS {
-            Self {
-                seconds: Self::MIN_SECONDS,
-                nanoseconds: 0,
-            }
+            Self { seconds: Self::MIN_SECONDS, nanoseconds: 0 }
         } else if self.seconds > Self::MAX_SECONDS {
-            Self {
-                seconds: Self::MAX_SECONDS,
-                nanoseconds: 999_999_999,
-            }
+            Self { seconds: Self::MAX_SECONDS, nanoseconds: 999_999_999 }
         } else {
-            Self {
-                seconds: self.seconds,
-                nanoseconds: self.nanoseconds.min(999_999_999),
-            }
+            Self { seconds: self.seconds, nanoseconds: self.nanoseconds.min(999_999_999) }
         }
     }
 
@@ -88,18 +74,12 @@ impl Timestamp {
         let base = low32(time.seconds as u64);
         // The field is signed: a base above 2^31 stands for a time 2^32 seconds earlier, and the epoch makes up for it.
         let rest = time.seconds.wrapping_sub(i64::from(base as i32)) as u64;
-        (
-            base,
-            (time.nanoseconds << EPOCH_BITS) | (high32(rest) & EPOCH_MASK),
-        )
+        (base, (time.nanoseconds << EPOCH_BITS) | (high32(rest) & EPOCH_MASK))
     }
 
     fn from_fields(base: u32, extra: u32) -> Self {
         let epoch = i64::from(extra & EPOCH_MASK) << 32;
-        Self {
-            seconds: i64::from(base as i32).saturating_add(epoch),
-            nanoseconds: extra >> EPOCH_BITS,
-        }
+        Self { seconds: i64::from(base as i32).saturating_add(epoch), nanoseconds: extra >> EPOCH_BITS }
     }
 }
 
@@ -216,26 +196,15 @@ impl Inode {
             let computed = checksum::inode(seed.inode(number, generation), bytes);
             let low = get16(bytes, 0x7C);
             if checksum::inode_has_high(bytes) {
-                verify(
-                    NAME,
-                    (u32::from(get16(bytes, 0x82)) << 16) | u32::from(low),
-                    computed,
-                )?;
+                verify(NAME, (u32::from(get16(bytes, 0x82)) << 16) | u32::from(low), computed)?;
             } else {
                 verify(NAME, low.into(), low16(computed).into())?;
             }
         }
         let extra_isize = get16(bytes, 0x80);
         let extra_end = usize::from(extra_isize).saturating_add(INODE_BASE_BYTES);
-        if bytes.len() > INODE_BASE_BYTES
-            && (extra_end > bytes.len() || !extra_isize.is_multiple_of(4))
-        {
-            return Err(SpecError::value(
-                NAME,
-                "i_extra_isize",
-                extra_isize,
-                "not a size that the inode has",
-            ));
+        if bytes.len() > INODE_BASE_BYTES && (extra_end > bytes.len() || !extra_isize.is_multiple_of(4)) {
+            return Err(SpecError::value(NAME, "i_extra_isize", extra_isize, "not a size that the inode has"));
         }
         // What is beyond the extra fields are xattrs: it must not be taken for fields.
         let fields = bytes.get(..extra_end).unwrap_or(bytes);
@@ -300,11 +269,7 @@ pub fn encode_device(major: u32, minor: u32) -> Option<[u8; I_BLOCK_BYTES]> {
     if major <= 0xFF && minor <= 0xFF {
         put32(&mut block, 0, (major << 8) | minor);
     } else {
-        put32(
-            &mut block,
-            4,
-            (minor & 0xFF) | (major << 8) | ((minor & !0xFF) << 12),
-        );
+        put32(&mut block, 4, (minor & 0xFF) | (major << 8) | ((minor & !0xFF) << 12));
     }
     Some(block)
 }
@@ -317,10 +282,7 @@ pub fn decode_device(block: &[u8; I_BLOCK_BYTES]) -> (u32, u32) {
         return ((old >> 8) & 0xFF, old & 0xFF);
     }
     let new = get32(block, 4);
-    (
-        (new >> 8) & MAJOR_MAX,
-        (new & 0xFF) | ((new >> 12) & 0xF_FF00),
-    )
+    ((new >> 8) & MAJOR_MAX, (new & 0xFF) | ((new >> 12) & 0xF_FF00))
 }
 
 #[cfg(test)]
@@ -333,22 +295,10 @@ mod tests {
             uid: 0x1234_5678,
             gid: 0x9ABC_DEF0,
             size: 0x12_3456_789A,
-            atime: Timestamp {
-                seconds: -1,
-                nanoseconds: 999_999_999,
-            },
-            ctime: Timestamp {
-                seconds: 1 << 31,
-                nanoseconds: 1,
-            },
-            mtime: Timestamp {
-                seconds: Timestamp::MAX_SECONDS,
-                nanoseconds: 2,
-            },
-            crtime: Timestamp {
-                seconds: Timestamp::MIN_SECONDS,
-                nanoseconds: 3,
-            },
+            atime: Timestamp { seconds: -1, nanoseconds: 999_999_999 },
+            ctime: Timestamp { seconds: 1 << 31, nanoseconds: 1 },
+            mtime: Timestamp { seconds: Timestamp::MAX_SECONDS, nanoseconds: 2 },
+            crtime: Timestamp { seconds: Timestamp::MIN_SECONDS, nanoseconds: 3 },
             dtime: 4,
             links: 65_000,
             blocks: 0x1234_5678_9ABC,
@@ -372,10 +322,7 @@ mod tests {
         for at in 0..INODE_BYTES {
             let mut broken = bytes;
             broken[at] ^= 1;
-            assert!(
-                Inode::decode(Some(seed), 12, &broken).is_err(),
-                "byte {at:#x}"
-            );
+            assert!(Inode::decode(Some(seed), 12, &broken).is_err(), "byte {at:#x}");
         }
         assert!(Inode::decode(Some(seed), 13, &bytes).is_err());
     }
@@ -387,13 +334,7 @@ mod tests {
         let small = Inode::decode(None, 12, &bytes[..128]).unwrap();
         assert_eq!(small.extra_isize, 0);
         assert_eq!(small.crtime, Timestamp::default());
-        assert_eq!(
-            small.ctime,
-            Timestamp {
-                seconds: i32::MIN.into(),
-                nanoseconds: 0
-            }
-        );
+        assert_eq!(small.ctime, Timestamp { seconds: i32::MIN.into(), nanoseconds: 0 });
         assert!(body_xattrs(&bytes[..128]).is_empty());
         assert!(Inode::decode(None, 12, &bytes[..127]).is_err());
     }
@@ -403,13 +344,7 @@ mod tests {
         let mut bytes = [0; INODE_BYTES];
         sample().encode(Seed::from_raw(0), &[], &mut bytes);
         bytes[0x80] = 130;
-        assert!(matches!(
-            Inode::decode(None, 12, &bytes),
-            Err(SpecError::Value {
-                field: "i_extra_isize",
-                ..
-            })
-        ));
+        assert!(matches!(Inode::decode(None, 12, &bytes), Err(SpecError::Value { field: "i_extra_isize", .. })));
         bytes[0x80] = 4;
         let inode = Inode::decode(None, 12, &bytes).unwrap();
         assert_eq!(inode.mtime.nanoseconds, 0);
@@ -429,10 +364,7 @@ mod tests {
             (0x3_7FFF_FFFF, 0x7FFF_FFFF, 3),
         ];
         for (seconds, base, epoch) in table {
-            let time = Timestamp {
-                seconds,
-                nanoseconds: 5,
-            };
+            let time = Timestamp { seconds, nanoseconds: 5 };
             assert_eq!(time.to_fields(), (base, (5 << 2) | epoch), "{seconds:#x}");
             assert_eq!(Timestamp::from_fields(base, (5 << 2) | epoch), time);
         }
@@ -440,51 +372,21 @@ mod tests {
 
     #[test]
     fn times_out_of_range_are_clamped() {
-        let early = Timestamp {
-            seconds: i64::MIN,
-            nanoseconds: 7,
-        }
-        .clamped();
-        assert_eq!(
-            early,
-            Timestamp {
-                seconds: Timestamp::MIN_SECONDS,
-                nanoseconds: 0
-            }
-        );
-        let late = Timestamp {
-            seconds: i64::MAX,
-            nanoseconds: 7,
-        };
+        let early = Timestamp { seconds: i64::MIN, nanoseconds: 7 }.clamped();
+        assert_eq!(early, Timestamp { seconds: Timestamp::MIN_SECONDS, nanoseconds: 0 });
+        let late = Timestamp { seconds: i64::MAX, nanoseconds: 7 };
         let (base, extra) = late.to_fields();
         assert_eq!(Timestamp::from_fields(base, extra), late.clamped());
     }
 
     #[test]
     fn device_numbers() {
-        let cases = [
-            (0, 0),
-            (5, 1),
-            (255, 255),
-            (256, 0),
-            (0, 256),
-            (8, 0x12345),
-            (MAJOR_MAX, MINOR_MAX),
-        ];
+        let cases = [(0, 0), (5, 1), (255, 255), (256, 0), (0, 256), (8, 0x12345), (MAJOR_MAX, MINOR_MAX)];
         for (major, minor) in cases {
-            assert_eq!(
-                decode_device(&encode_device(major, minor).unwrap()),
-                (major, minor)
-            );
+            assert_eq!(decode_device(&encode_device(major, minor).unwrap()), (major, minor));
         }
-        assert_eq!(
-            &encode_device(5, 1).unwrap()[..8],
-            &[1, 5, 0, 0, 0, 0, 0, 0]
-        );
-        assert_eq!(
-            &encode_device(8, 0x12345).unwrap()[..8],
-            &[0, 0, 0, 0, 0x45, 8, 0x30, 0x12]
-        );
+        assert_eq!(&encode_device(5, 1).unwrap()[..8], &[1, 5, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(&encode_device(8, 0x12345).unwrap()[..8], &[0, 0, 0, 0, 0x45, 8, 0x30, 0x12]);
         assert_eq!(encode_device(MAJOR_MAX + 1, 0), None);
         assert_eq!(encode_device(0, MINOR_MAX + 1), None);
     }

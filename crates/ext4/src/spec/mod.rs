@@ -9,6 +9,7 @@
 //! for the journal's, which are big endian.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+pub mod acl;
 mod bytes;
 pub mod checksum;
 pub mod dirent;
@@ -17,7 +18,9 @@ pub mod group;
 mod hash;
 pub mod htree;
 pub mod inode;
+pub mod journal;
 pub mod superblock;
+pub mod xattr;
 
 pub use checksum::Seed;
 pub use group::GroupDescriptor;
@@ -296,39 +299,18 @@ impl SpecError {
         value: impl Into<u64>,
         rule: &'static str,
     ) -> Self {
-        Self::Value {
-            structure,
-            field,
-            value: value.into(),
-            rule,
-        }
+        Self::Value { structure, field, value: value.into(), rule }
     }
 }
 
 /// The bytes of a structure of at least `need` bytes.
-fn at_least<'a>(
-    structure: &'static str,
-    bytes: &'a [u8],
-    need: usize,
-) -> Result<&'a [u8], SpecError> {
-    bytes.get(..need).ok_or(SpecError::Short {
-        structure,
-        need,
-        have: bytes.len(),
-    })
+fn at_least<'a>(structure: &'static str, bytes: &'a [u8], need: usize) -> Result<&'a [u8], SpecError> {
+    bytes.get(..need).ok_or(SpecError::Short { structure, need, have: bytes.len() })
 }
 
 /// Compares a stored checksum with the computed one.
 fn verify(structure: &'static str, stored: u32, computed: u32) -> Result<(), SpecError> {
-    if stored == computed {
-        Ok(())
-    } else {
-        Err(SpecError::Checksum {
-            structure,
-            stored,
-            computed,
-        })
-    }
+    if stored == computed { Ok(()) } else { Err(SpecError::Checksum { structure, stored, computed }) }
 }
 
 #[cfg(test)]

@@ -3,13 +3,10 @@
 //! <https://docs.kernel.org/filesystems/ext4/globals.html#super-block>. It stands 1024 bytes into the file system,
 //! and as a backup at the first block of the groups that [`super::group::has_backup`] names.
 
-use super::bytes::{
-    get_array, get_split, get8, get16, get32, high32, join, low32, put, put_split, put8, put16,
-    put32,
-};
+use super::bytes::{get_array, get_split, get8, get16, get32, high32, join, low32, put, put_split, put8, put16, put32};
 use super::{
-    DESCRIPTOR_BYTES, DESCRIPTOR_BYTES_32, INODE_BASE_BYTES, SUPERBLOCK_BYTES, Seed, SpecError,
-    at_least, checksum, incompat, inode_number, ro_compat, verify,
+    DESCRIPTOR_BYTES, DESCRIPTOR_BYTES_32, INODE_BASE_BYTES, SUPERBLOCK_BYTES, Seed, SpecError, at_least, checksum,
+    incompat, inode_number, ro_compat, verify,
 };
 
 const NAME: &str = "superblock";
@@ -296,19 +293,12 @@ impl Superblock {
         let bytes = at_least(NAME, bytes, SUPERBLOCK_BYTES)?;
         let magic = get16(bytes, 0x38);
         if magic != MAGIC {
-            return Err(SpecError::Magic {
-                structure: NAME,
-                found: magic.into(),
-            });
+            return Err(SpecError::Magic { structure: NAME, found: magic.into() });
         }
         let dynamic = get32(bytes, 0x4C) >= REVISION_DYNAMIC;
         let feature_incompat = get32(bytes, 0x60);
         let high = |at: usize| {
-            if feature_incompat & incompat::SIXTY_FOUR_BIT != 0 {
-                get32(bytes, at)
-            } else {
-                0
-            }
+            if feature_incompat & incompat::SIXTY_FOUR_BIT != 0 { get32(bytes, at) } else { 0 }
         };
         let mut journal_blocks = [0; 17];
         for (at, word) in (0x10C..).step_by(4).zip(&mut journal_blocks) {
@@ -336,11 +326,7 @@ impl Superblock {
             check_interval: get32(bytes, 0x44),
             creator_os: get32(bytes, 0x48),
             revision: get32(bytes, 0x4C),
-            first_inode: if dynamic {
-                get32(bytes, 0x54)
-            } else {
-                inode_number::FIRST
-            },
+            first_inode: if dynamic { get32(bytes, 0x54) } else { inode_number::FIRST },
             inode_size: if dynamic { get16(bytes, 0x58) } else { 128 },
             block_group: get16(bytes, 0x5A),
             feature_compat: get32(bytes, 0x5C),
@@ -381,71 +367,33 @@ impl Superblock {
 
     /// Refuses sizes that do not fit each other.
     fn check_geometry(&self) -> Result<(), SpecError> {
-        let bad = |field, value: u64, rule| {
-            Err(SpecError::Value {
-                structure: NAME,
-                field,
-                value,
-                rule,
-            })
-        };
+        let bad = |field, value: u64, rule| Err(SpecError::Value { structure: NAME, field, value, rule });
         if self.log_block_size > LOG_BLOCK_MAX {
-            return bad(
-                "s_log_block_size",
-                self.log_block_size.into(),
-                "more than 64 KiB",
-            );
+            return bad("s_log_block_size", self.log_block_size.into(), "more than 64 KiB");
         }
         let first = u32::from(self.log_block_size == 0);
         if self.first_data_block > first {
-            return bad(
-                "s_first_data_block",
-                self.first_data_block.into(),
-                "neither 0 nor 1 as the block size wants",
-            );
+            return bad("s_first_data_block", self.first_data_block.into(), "neither 0 nor 1 as the block size wants");
         }
         let bits = self.block_size().saturating_mul(BITS);
         if self.clusters_per_group == 0 || self.clusters_per_group > bits {
-            return bad(
-                "s_clusters_per_group",
-                self.clusters_per_group.into(),
-                "not what one bitmap block holds",
-            );
+            return bad("s_clusters_per_group", self.clusters_per_group.into(), "not what one bitmap block holds");
         }
         let clustered = self.feature_ro_compat & ro_compat::BIGALLOC != 0;
         if self.blocks_per_group == 0 || (!clustered && self.blocks_per_group > bits) {
-            return bad(
-                "s_blocks_per_group",
-                self.blocks_per_group.into(),
-                "not what one bitmap block holds",
-            );
+            return bad("s_blocks_per_group", self.blocks_per_group.into(), "not what one bitmap block holds");
         }
         if self.inodes_per_group == 0 || self.inodes_per_group > bits {
-            return bad(
-                "s_inodes_per_group",
-                self.inodes_per_group.into(),
-                "not what one bitmap block holds",
-            );
+            return bad("s_inodes_per_group", self.inodes_per_group.into(), "not what one bitmap block holds");
         }
         let size = u32::from(self.inode_size);
-        if !size.is_power_of_two()
-            || self.inode_bytes() < INODE_BASE_BYTES
-            || size > self.block_size()
-        {
-            return bad(
-                "s_inode_size",
-                size.into(),
-                "no power of two between 128 and the block size",
-            );
+        if !size.is_power_of_two() || self.inode_bytes() < INODE_BASE_BYTES || size > self.block_size() {
+            return bad("s_inode_size", size.into(), "no power of two between 128 and the block size");
         }
         if self.is_64bit() {
             let wide = usize::from(self.descriptor_size);
             if !wide.is_power_of_two() || !(DESCRIPTOR_BYTES..=SUPERBLOCK_BYTES).contains(&wide) {
-                return bad(
-                    "s_desc_size",
-                    self.descriptor_size.into(),
-                    "no power of two between 64 and 1024",
-                );
+                return bad("s_desc_size", self.descriptor_size.into(), "no power of two between 64 and 1024");
             }
         }
         if self.blocks_count <= u64::from(self.first_data_block) {
@@ -453,11 +401,7 @@ impl Superblock {
         }
         let groups = u64::from(self.inodes_count).div_ceil(u64::from(self.inodes_per_group));
         if groups != self.group_count() {
-            return bad(
-                "s_inodes_count",
-                self.inodes_count.into(),
-                "not as many groups of inodes as of blocks",
-            );
+            return bad("s_inodes_count", self.inodes_count.into(), "not as many groups of inodes as of blocks");
         }
         Ok(())
     }
@@ -465,11 +409,7 @@ impl Superblock {
     /// Bytes of a block.
     #[must_use]
     pub fn block_size(&self) -> u32 {
-        1_u32
-            << self
-                .log_block_size
-                .min(LOG_BLOCK_MAX)
-                .saturating_add(LOG_BLOCK_BASE)
+        1_u32 << self.log_block_size.min(LOG_BLOCK_MAX).saturating_add(LOG_BLOCK_BASE)
     }
 
     /// Bytes of an inode.
@@ -481,19 +421,13 @@ impl Superblock {
     /// Bytes of a group descriptor.
     #[must_use]
     pub fn descriptor_bytes(&self) -> usize {
-        if self.is_64bit() {
-            usize::from(self.descriptor_size)
-        } else {
-            DESCRIPTOR_BYTES_32
-        }
+        if self.is_64bit() { usize::from(self.descriptor_size) } else { DESCRIPTOR_BYTES_32 }
     }
 
     /// Number of block groups, the last of which may be short.
     #[must_use]
     pub fn group_count(&self) -> u64 {
-        let blocks = self
-            .blocks_count
-            .saturating_sub(self.first_data_block.into());
+        let blocks = self.blocks_count.saturating_sub(self.first_data_block.into());
         blocks.div_ceil(u64::from(self.blocks_per_group.max(1)))
     }
 
@@ -522,10 +456,7 @@ impl Superblock {
     /// The label, without its padding.
     #[must_use]
     pub fn label(&self) -> &[u8] {
-        self.volume_name
-            .split(|&byte| byte == 0)
-            .next()
-            .unwrap_or(&[])
+        self.volume_name.split(|&byte| byte == 0).next().unwrap_or(&[])
     }
 }
 
@@ -621,13 +552,7 @@ mod tests {
 
     #[test]
     fn shorter_than_a_superblock() {
-        assert!(matches!(
-            Superblock::decode(&[0; 1023]),
-            Err(SpecError::Short { .. })
-        ));
-        assert!(matches!(
-            Superblock::decode(&[0; 1024]),
-            Err(SpecError::Magic { .. })
-        ));
+        assert!(matches!(Superblock::decode(&[0; 1023]), Err(SpecError::Short { .. })));
+        assert!(matches!(Superblock::decode(&[0; 1024]), Err(SpecError::Magic { .. })));
     }
 }
