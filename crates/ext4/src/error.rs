@@ -101,10 +101,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// A device number that ext4 cannot hold (12 bits of major, 20 of minor).
-    #[error(
-        "device {} has number {major}:{minor}, beyond 4095:1048575",
-        Shown(name)
-    )]
+    #[error("device {} has number {major}:{minor}, beyond 4095:1048575", Shown(name))]
     DeviceNumber {
         /// The device's name.
         name: Vec<u8>,
@@ -164,11 +161,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(action: &'static str, offset: u64, source: impl Into<io::Error>) -> Self {
-        Self::Io {
-            action,
-            offset,
-            source: source.into(),
-        }
+        Self::Io { action, offset, source: source.into() }
     }
 }
 
@@ -178,10 +171,7 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        let error = Error::Name {
-            name: b"a\nb\xff".to_vec(),
-            reason: "is odd",
-        };
+        let error = Error::Name { name: b"a\nb\xff".to_vec(), reason: "is odd" };
         assert_eq!(error.to_string(), r#"name "a\nb\xff" is odd"#);
     }
 }

@@ -27,9 +27,8 @@ pub const MAX_GROUPS: u64 = DESCRIPTOR_AREA * DESCRIPTORS_PER_BLOCK;
 pub const MAX_BLOCKS: u64 = MAX_GROUPS * BLOCKS_PER_GROUP;
 
 /// The groups that begin with a head, as far as [`MAX_GROUPS`]: 0, 1 and the powers of 3, 5 and 7.
-pub const HEAD_GROUPS: [u64; 20] = [
-    0, 1, 3, 5, 7, 9, 25, 27, 49, 81, 125, 243, 343, 625, 729, 2187, 2401, 3125, 6561, 15625,
-];
+pub const HEAD_GROUPS: [u64; 20] =
+    [0, 1, 3, 5, 7, 9, 25, 27, 49, 81, 125, 243, 343, 625, 729, 2187, 2401, 3125, 6561, 15625];
 
 /// Whether `group` begins with a head.
 #[must_use]
@@ -39,9 +38,7 @@ pub fn has_head(group: u64) -> bool {
 
 /// The groups that begin with a head, of a file system of `groups` groups.
 pub fn head_groups(groups: u64) -> impl Iterator<Item = u64> {
-    HEAD_GROUPS
-        .into_iter()
-        .take_while(move |&group| group < groups)
+    HEAD_GROUPS.into_iter().take_while(move |&group| group < groups)
 }
 
 /// How many heads a file system of `groups` groups has.
@@ -86,10 +83,7 @@ pub fn physical(linear: u64, len: u64) -> impl Iterator<Item = Run> {
         }
         let (before, next) = heads_before(at);
         let stop = end.min(next);
-        let run = Run {
-            start: at + before * HEAD,
-            len: stop - at,
-        };
+        let run = Run { start: at + before * HEAD, len: stop - at };
         at = stop;
         Some(run)
     })
@@ -133,13 +127,7 @@ mod tests {
                 continue;
             }
             let runs: Vec<Run> = physical(linear, 1).collect();
-            assert_eq!(
-                runs,
-                [Run {
-                    start: block,
-                    len: 1
-                }]
-            );
+            assert_eq!(runs, [Run { start: block, len: 1 }]);
             linear += 1;
         }
         assert_eq!(linear, linear_blocks(blocks));
@@ -149,21 +137,12 @@ mod tests {
     fn a_run_is_cut_at_heads() {
         let first = BLOCKS_PER_GROUP - HEAD;
         let runs: Vec<Run> = physical(first - 1, 3 * BLOCKS_PER_GROUP).collect();
-        assert_eq!(
-            runs.iter().map(|run| run.len).sum::<u64>(),
-            3 * BLOCKS_PER_GROUP
-        );
+        assert_eq!(runs.iter().map(|run| run.len).sum::<u64>(), 3 * BLOCKS_PER_GROUP);
         assert_eq!(
             runs[..2],
             [
-                Run {
-                    start: BLOCKS_PER_GROUP - 1,
-                    len: 1
-                },
-                Run {
-                    start: BLOCKS_PER_GROUP + HEAD,
-                    len: 2 * BLOCKS_PER_GROUP - HEAD
-                }
+                Run { start: BLOCKS_PER_GROUP - 1, len: 1 },
+                Run { start: BLOCKS_PER_GROUP + HEAD, len: 2 * BLOCKS_PER_GROUP - HEAD }
             ]
         );
         assert_eq!(runs[2].start, 3 * BLOCKS_PER_GROUP + HEAD);

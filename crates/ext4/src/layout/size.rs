@@ -1,10 +1,10 @@
 //! What follows from the size of a file system: its groups, its number of inodes, the length of its journal.
 
-use super::geometry::{
-    BLOCKS_PER_GROUP, DESCRIPTORS_PER_BLOCK, HEAD, MAX_BLOCKS, groups, has_head, heads,
-};
+use super::geometry::{BLOCKS_PER_GROUP, DESCRIPTORS_PER_BLOCK, HEAD, MAX_BLOCKS, MAX_GROUPS, groups, has_head, heads};
 use crate::spec::{BLOCK_SIZE, INODE_BYTES};
 
+/// The most inodes that an image can have, the reserved ones among them.
+pub const MAX_INODES: u64 = MAX_GROUPS * MAX_INODES_PER_GROUP;
 /// The smallest file system that is written, in bytes. Below it the journal and the first head would take
 /// most of the space.
 pub const MIN_SIZE: u64 = 64 << 20;
@@ -60,27 +60,19 @@ impl Shape {
             if groups == 0 {
                 return None;
             }
-            let inodes_per_group = (blocks / BLOCKS_PER_INODE)
-                .max(wanted)
-                .div_ceil(groups)
-                .next_multiple_of(INODES_PER_BLOCK);
+            let inodes_per_group =
+                (blocks / BLOCKS_PER_INODE).max(wanted).div_ceil(groups).next_multiple_of(INODES_PER_BLOCK);
             if inodes_per_group > MAX_INODES_PER_GROUP {
                 return None;
             }
             let last = groups - 1;
             let last_blocks = blocks - last * BLOCKS_PER_GROUP;
-            let own =
-                if has_head(last) { HEAD } else { 0 } + 2 + inodes_per_group / INODES_PER_BLOCK;
+            let own = if has_head(last) { HEAD } else { 0 } + 2 + inodes_per_group / INODES_PER_BLOCK;
             if last_blocks < own + LEAST_OF_LAST_GROUP {
                 blocks -= last_blocks;
                 continue;
             }
-            return Some(Self {
-                blocks,
-                groups,
-                inodes_per_group,
-                journal: journal_blocks(blocks),
-            });
+            return Some(Self { blocks, groups, inodes_per_group, journal: journal_blocks(blocks) });
         }
     }
 
@@ -118,18 +110,13 @@ const fn spare_inodes(inodes: u64) -> u64 {
 
 /// The journal's length for a file system of `blocks` blocks.
 fn journal_blocks(blocks: u64) -> u64 {
-    JOURNAL_BLOCKS
-        .into_iter()
-        .find(|&(below, _)| blocks < below)
-        .map_or(0, |(_, journal)| journal)
+    JOURNAL_BLOCKS.into_iter().find(|&(below, _)| blocks < below).map_or(0, |(_, journal)| journal)
 }
 
 /// The size in bytes that is chosen for content that takes `used` bytes on the disk: a quarter more, and
 /// [`DEFAULT_MIN_SIZE`] at least.
 pub(crate) fn default_size(used: u64) -> u64 {
-    (used + used / 4)
-        .max(DEFAULT_MIN_SIZE)
-        .next_multiple_of(SIZE_STEP)
+    (used + used / 4).max(DEFAULT_MIN_SIZE).next_multiple_of(SIZE_STEP)
 }
 
 #[cfg(test)]
@@ -153,10 +140,7 @@ mod tests {
         let shape = Shape::new(9 * group + 4096 * 700, 12).unwrap();
         assert_eq!((shape.blocks, shape.groups), (9 * BLOCKS_PER_GROUP, 9));
         let shape = Shape::new(9 * group + 4096 * 821 + 4095, 12).unwrap();
-        assert_eq!(
-            (shape.blocks, shape.groups),
-            (9 * BLOCKS_PER_GROUP + 821, 10)
-        );
+        assert_eq!((shape.blocks, shape.groups), (9 * BLOCKS_PER_GROUP + 821, 10));
     }
 
     #[test]

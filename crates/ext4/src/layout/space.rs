@@ -26,13 +26,7 @@ impl FreeSpace {
     /// Free space of `runs`, which are sorted and disjoint.
     pub(crate) fn new(runs: Vec<Run>) -> Self {
         let free = runs.iter().map(|run| run.len).sum();
-        Self {
-            runs,
-            free,
-            any: 0,
-            consecutive: 0,
-            too_many: u64::MAX,
-        }
+        Self { runs, free, any: 0, consecutive: 0, too_many: u64::MAX }
     }
 
     /// Begins the search at the first run at or after `block`.
@@ -91,10 +85,7 @@ impl FreeSpace {
                 break;
             };
             if run.len > 0 {
-                let taken = Run {
-                    start: run.start,
-                    len: run.len.min(len),
-                };
+                let taken = Run { start: run.start, len: run.len.min(len) };
                 run.start += taken.len;
                 run.len -= taken.len;
                 self.free -= taken.len;
@@ -134,11 +125,8 @@ mod tests {
     use super::*;
 
     fn space() -> FreeSpace {
-        let mut space = FreeSpace::new(vec![
-            Run { start: 10, len: 2 },
-            Run { start: 20, len: 1 },
-            Run { start: 30, len: 5 },
-        ]);
+        let mut space =
+            FreeSpace::new(vec![Run { start: 10, len: 2 }, Run { start: 20, len: 1 }, Run { start: 30, len: 5 }]);
         space.start_at(15);
         space
     }
@@ -170,11 +158,7 @@ mod tests {
         assert_eq!(space.take(4), Some(vec![Run { start: 30, len: 4 }]));
         assert_eq!(
             space.take(4),
-            Some(vec![
-                Run { start: 20, len: 1 },
-                Run { start: 34, len: 1 },
-                Run { start: 10, len: 2 }
-            ])
+            Some(vec![Run { start: 20, len: 1 }, Run { start: 34, len: 1 }, Run { start: 10, len: 2 }])
         );
         assert_eq!(space.take(1), None);
         assert_eq!(space.take(0), Some(vec![]));
