@@ -102,10 +102,7 @@ pub enum EntryError {
         path: Shown,
     },
     /// The entry's name is longer than [`limits::PATH_BYTES`].
-    #[error(
-        "{path}: the name has {length} bytes, more than {}",
-        limits::PATH_BYTES
-    )]
+    #[error("{path}: the name has {length} bytes, more than {}", limits::PATH_BYTES)]
     PathTooLong {
         /// The entry.
         path: Shown,
@@ -113,10 +110,7 @@ pub enum EntryError {
         length: usize,
     },
     /// A hardlink's target is longer than [`limits::PATH_BYTES`].
-    #[error(
-        "{path}: the target of the hardlink has {length} bytes, more than {}",
-        limits::PATH_BYTES
-    )]
+    #[error("{path}: the target of the hardlink has {length} bytes, more than {}", limits::PATH_BYTES)]
     HardlinkTooLong {
         /// The entry.
         path: Shown,
@@ -124,10 +118,7 @@ pub enum EntryError {
         length: usize,
     },
     /// A symlink's target is longer than [`limits::SYMLINK_BYTES`].
-    #[error(
-        "{path}: the target of the symlink has {length} bytes, more than {}",
-        limits::SYMLINK_BYTES
-    )]
+    #[error("{path}: the target of the symlink has {length} bytes, more than {}", limits::SYMLINK_BYTES)]
     SymlinkTooLong {
         /// The entry.
         path: Shown,
@@ -224,9 +215,7 @@ impl Entries {
     pub fn push(&mut self, entry: Entry<'_>) -> Result<(), EntryError> {
         check(&entry)?;
         if self.records.len() >= limits::LAYER_ENTRIES {
-            return Err(EntryError::TooManyEntries {
-                path: Shown::new(entry.path),
-            });
+            return Err(EntryError::TooManyEntries { path: Shown::new(entry.path) });
         }
         let kind = match entry.kind {
             Kind::Directory => Stored::Directory,
@@ -289,38 +278,26 @@ impl Entries {
         let kind = match record.kind {
             Stored::Directory => Kind::Directory,
             Stored::File { content, size } => Kind::File { content, size },
-            Stored::Symlink(text) => Kind::Symlink {
-                target: self.text(text),
-            },
-            Stored::Hardlink(text) => Kind::Hardlink {
-                target: self.text(text),
-            },
+            Stored::Symlink(text) => Kind::Symlink { target: self.text(text) },
+            Stored::Hardlink(text) => Kind::Hardlink { target: self.text(text) },
             Stored::CharDevice { major, minor } => Kind::CharDevice { major, minor },
             Stored::BlockDevice { major, minor } => Kind::BlockDevice { major, minor },
             Stored::Fifo => Kind::Fifo,
             Stored::Socket => Kind::Socket,
         };
         Entry {
-            path: self.text(Text {
-                start: record.path_start,
-                length: record.path_length,
-            }),
+            path: self.text(Text { start: record.path_start, length: record.path_length }),
             kind,
             mode: record.mode,
             uid: record.uid,
             gid: record.gid,
-            mtime: Time {
-                seconds: record.seconds,
-                nanoseconds: record.nanoseconds,
-            },
+            mtime: Time { seconds: record.seconds, nanoseconds: record.nanoseconds },
             xattrs: record.xattrs,
         }
     }
 
     fn store(&mut self, bytes: &[u8], entry: &Entry<'_>) -> Result<Text, EntryError> {
-        let full = || EntryError::TooMuchText {
-            path: Shown::new(entry.path),
-        };
+        let full = || EntryError::TooMuchText { path: Shown::new(entry.path) };
         if self.text.len() + bytes.len() + self.xattrs.byte_len() > limits::LAYER_TEXT_BYTES {
             return Err(full());
         }
@@ -332,9 +309,7 @@ impl Entries {
 
     fn text(&self, Text { start, length }: Text) -> &[u8] {
         let start = start as usize;
-        self.text
-            .get(start..start + usize::from(length))
-            .unwrap_or_default()
+        self.text.get(start..start + usize::from(length)).unwrap_or_default()
     }
 }
 
@@ -343,10 +318,7 @@ fn check(entry: &Entry<'_>) -> Result<(), EntryError> {
     let path = || Shown::new(entry.path);
     let length = entry.path.len();
     if length > limits::PATH_BYTES {
-        return Err(EntryError::PathTooLong {
-            path: path(),
-            length,
-        });
+        return Err(EntryError::PathTooLong { path: path(), length });
     }
     let target = match entry.kind {
         Kind::Symlink { target } => {
@@ -354,39 +326,27 @@ fn check(entry: &Entry<'_>) -> Result<(), EntryError> {
                 return Err(EntryError::EmptySymlink { path: path() });
             }
             if target.len() > limits::SYMLINK_BYTES {
-                return Err(EntryError::SymlinkTooLong {
-                    path: path(),
-                    length: target.len(),
-                });
+                return Err(EntryError::SymlinkTooLong { path: path(), length: target.len() });
             }
             target
         }
         Kind::Hardlink { target } => {
             if target.len() > limits::PATH_BYTES {
-                return Err(EntryError::HardlinkTooLong {
-                    path: path(),
-                    length: target.len(),
-                });
+                return Err(EntryError::HardlinkTooLong { path: path(), length: target.len() });
             }
             target
         }
         _ => &[],
     };
     if entry.path.contains(&0) || target.contains(&0) {
-        return Err(EntryError::Nul {
-            path: path(),
-            target: Shown::new(target),
-        });
+        return Err(EntryError::Nul { path: path(), target: Shown::new(target) });
     }
     Ok(())
 }
 
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entries")
-            .field("entries", &self.records.len())
-            .field("text", &self.text.len())
-            .finish()
+        f.debug_struct("Entries").field("entries", &self.records.len()).field("text", &self.text.len()).finish()
     }
 }
 
@@ -395,54 +355,31 @@ mod tests {
     use super::*;
 
     fn entry<'a>(path: &'a [u8], kind: Kind<'a>) -> Entry<'a> {
-        let mtime = Time {
-            seconds: -5,
-            nanoseconds: 999_999_999,
-        };
-        Entry {
-            path,
-            kind,
-            mode: 0o4755,
-            uid: u32::MAX,
-            gid: 7,
-            mtime,
-            xattrs: XattrId::EMPTY,
-        }
+        let mtime = Time { seconds: -5, nanoseconds: 999_999_999 };
+        Entry { path, kind, mode: 0o4755, uid: u32::MAX, gid: 7, mtime, xattrs: XattrId::EMPTY }
     }
 
     #[test]
     fn entries_come_back_as_they_went_in() {
         let kinds = [
             Kind::Directory,
-            Kind::File {
-                content: u32::MAX,
-                size: u64::MAX,
-            },
+            Kind::File { content: u32::MAX, size: u64::MAX },
             Kind::Symlink { target: b"../\xff" },
             Kind::Hardlink { target: b"./a/b" },
-            Kind::CharDevice {
-                major: 4_095,
-                minor: 1_048_575,
-            },
+            Kind::CharDevice { major: 4_095, minor: 1_048_575 },
             Kind::BlockDevice { major: 8, minor: 1 },
             Kind::Fifo,
             Kind::Socket,
         ];
         let mut entries = Entries::new();
         let xattrs = entries.intern_xattrs(&[(b"user.x", b"1")]).unwrap();
-        let pushed = kinds.map(|kind| Entry {
-            xattrs,
-            ..entry(b"/some/./\xffname", kind)
-        });
+        let pushed = kinds.map(|kind| Entry { xattrs, ..entry(b"/some/./\xffname", kind) });
         for one in pushed {
             entries.push(one).unwrap();
         }
         assert!(entries.iter().eq(pushed));
         assert_eq!(entries.len(), 8);
-        assert_eq!(
-            entries.xattrs(xattrs).collect::<Vec<_>>(),
-            [(&b"user.x"[..], &b"1"[..])]
-        );
+        assert_eq!(entries.xattrs(xattrs).collect::<Vec<_>>(), [(&b"user.x"[..], &b"1"[..])]);
     }
 
     #[test]
@@ -450,27 +387,12 @@ mod tests {
         let long = vec![b'a'; limits::PATH_BYTES + 1];
         let link = vec![b'a'; limits::SYMLINK_BYTES + 1];
         let table: [(Entry<'_>, &str); 6] = [
-            (
-                entry(&long, Kind::Fifo),
-                "the name has 65536 bytes, more than 65535",
-            ),
-            (
-                entry(b"h", Kind::Hardlink { target: &long }),
-                "h: the target of the hardlink has 65536 bytes",
-            ),
-            (
-                entry(b"l", Kind::Symlink { target: &link }),
-                "l: the target of the symlink has 4096 bytes",
-            ),
-            (
-                entry(b"l", Kind::Symlink { target: b"" }),
-                "l: the target of the symlink is empty",
-            ),
+            (entry(&long, Kind::Fifo), "the name has 65536 bytes, more than 65535"),
+            (entry(b"h", Kind::Hardlink { target: &long }), "h: the target of the hardlink has 65536 bytes"),
+            (entry(b"l", Kind::Symlink { target: &link }), "l: the target of the symlink has 4096 bytes"),
+            (entry(b"l", Kind::Symlink { target: b"" }), "l: the target of the symlink is empty"),
             (entry(b"a\0b", Kind::Fifo), "a\\0b: a NUL byte"),
-            (
-                entry(b"l", Kind::Symlink { target: b"x\0" }),
-                "l: a NUL byte in the name or in the target x\\0",
-            ),
+            (entry(b"l", Kind::Symlink { target: b"x\0" }), "l: a NUL byte in the name or in the target x\\0"),
         ];
         for (bad, message) in table {
             let mut entries = Entries::new();
@@ -479,8 +401,6 @@ mod tests {
             assert!(entries.is_empty());
         }
         let mut entries = Entries::new();
-        entries
-            .push(entry(&long[1..], Kind::Symlink { target: &link[1..] }))
-            .unwrap();
+        entries.push(entry(&long[1..], Kind::Symlink { target: &link[1..] })).unwrap();
     }
 }

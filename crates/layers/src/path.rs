@@ -69,8 +69,21 @@ fn escaped(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// The components of a path as written: no empty ones, no `.`; `..` is left to the caller.
 pub fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|&byte| byte == b'/')
-        .filter(|part| !matches!(*part, b"" | b"."))
+    path.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b"."))
+}
+
+/// The first component of a path as written, and what follows it; `None` when there is none.
+pub(crate) fn split_first(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = path;
+    while !rest.is_empty() {
+        let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+        let (part, behind) = rest.split_at_checked(end)?;
+        rest = behind.get(1..).unwrap_or_default();
+        if !matches!(part, b"" | b".") {
+            return Some((part, rest));
+        }
+    }
+    None
 }
 
 /// A path of an archive climbs above the root.
@@ -131,6 +144,19 @@ mod tests {
     }
 
     #[test]
+    fn components_come_off_one_by_one() {
+        for path in [&b""[..], b"/", b"a", b"//a/./b/", b"a//..//b", b"./."] {
+            let mut rest = path;
+            let split = std::iter::from_fn(|| {
+                let (part, behind) = split_first(rest)?;
+                rest = behind;
+                Some(part)
+            });
+            assert!(split.eq(components(path)), "{}", Shown::new(path));
+        }
+    }
+
+    #[test]
     fn paths_are_cleaned_as_written() {
         type Case = (&'static [u8], Option<&'static [&'static [u8]]>);
         let table: [Case; 12] = [
@@ -150,12 +176,7 @@ mod tests {
         for (path, expected) in table {
             let mut parts = vec![&b"left over"[..]];
             let result = normalise(path, &mut parts);
-            assert_eq!(
-                result.ok().map(|()| parts.as_slice()),
-                expected,
-                "{}",
-                Shown::new(path)
-            );
+            assert_eq!(result.ok().map(|()| parts.as_slice()), expected, "{}", Shown::new(path));
         }
     }
 }

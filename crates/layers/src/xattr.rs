@@ -23,11 +23,7 @@ impl XattrId {
 
 /// The table cannot take another set: there are too many, or they are too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "more than {} sets or {} bytes of extended attributes",
-    limits::XATTR_SETS,
-    limits::LAYER_TEXT_BYTES
-)]
+#[error("more than {} sets or {} bytes of extended attributes", limits::XATTR_SETS, limits::LAYER_TEXT_BYTES)]
 pub struct XattrsFull;
 
 /// Interned sets of extended attributes.
@@ -75,11 +71,7 @@ impl XattrTable {
         let mut encoded = Vec::new();
         for (name, value) in sorted {
             for part in [name, value] {
-                encoded.extend(
-                    u32::try_from(part.len())
-                        .map_err(|_| XattrsFull)?
-                        .to_le_bytes(),
-                );
+                encoded.extend(u32::try_from(part.len()).map_err(|_| XattrsFull)?.to_le_bytes());
                 encoded.extend(part);
             }
         }
@@ -96,36 +88,23 @@ impl XattrTable {
             return Ok(XattrId::EMPTY);
         }
         let hash = self.hasher.hash_one(encoded);
-        let Self {
-            bytes,
-            ends,
-            by_content,
-            hasher,
-        } = self;
-        if let Some(&found) =
-            by_content.find(hash, |&id| slice(bytes, ends, XattrId(id)) == encoded)
-        {
+        let Self { bytes, ends, by_content, hasher } = self;
+        if let Some(&found) = by_content.find(hash, |&id| slice(bytes, ends, XattrId(id)) == encoded) {
             return Ok(XattrId(found));
         }
-        if ends.len() >= limits::XATTR_SETS
-            || bytes.len() + encoded.len() > limits::LAYER_TEXT_BYTES
-        {
+        if ends.len() >= limits::XATTR_SETS || bytes.len() + encoded.len() > limits::LAYER_TEXT_BYTES {
             return Err(XattrsFull);
         }
         bytes.extend(encoded);
         ends.push(u32::try_from(bytes.len()).map_err(|_| XattrsFull)?);
         let id = u32::try_from(ends.len()).map_err(|_| XattrsFull)?;
-        by_content.insert_unique(hash, id, |&id| {
-            hasher.hash_one(slice(bytes, ends, XattrId(id)))
-        });
+        by_content.insert_unique(hash, id, |&id| hasher.hash_one(slice(bytes, ends, XattrId(id))));
         Ok(XattrId(id))
     }
 
     /// The attributes of a set, sorted by name. An id of another table gives an arbitrary set or none.
     pub fn get(&self, id: XattrId) -> Xattrs<'_> {
-        Xattrs {
-            rest: self.encoded(id),
-        }
+        Xattrs { rest: self.encoded(id) }
     }
 
     fn encoded(&self, id: XattrId) -> &[u8] {
@@ -149,25 +128,16 @@ impl XattrTable {
 }
 
 fn slice<'a>(bytes: &'a [u8], ends: &[u32], id: XattrId) -> &'a [u8] {
-    let end_of = |number: Option<usize>| {
-        number
-            .and_then(|n| ends.get(n))
-            .map_or(0, |&end| end as usize)
-    };
+    let end_of = |number: Option<usize>| number.and_then(|n| ends.get(n)).map_or(0, |&end| end as usize);
     let Some(last) = (id.0 as usize).checked_sub(1) else {
         return &[];
     };
-    bytes
-        .get(end_of(last.checked_sub(1))..end_of(Some(last)))
-        .unwrap_or_default()
+    bytes.get(end_of(last.checked_sub(1))..end_of(Some(last))).unwrap_or_default()
 }
 
 impl fmt::Debug for XattrTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("XattrTable")
-            .field("sets", &self.ends.len())
-            .field("bytes", &self.bytes.len())
-            .finish()
+        f.debug_struct("XattrTable").field("sets", &self.ends.len()).field("bytes", &self.bytes.len()).finish()
     }
 }
 
@@ -202,24 +172,14 @@ mod tests {
     fn equal_sets_are_one_and_the_last_of_a_name_counts() {
         let mut table = XattrTable::new();
         let plain = table.intern(&[(b"user.a", b"1")]).unwrap();
-        let twice = table
-            .intern(&[(b"user.a", b"0"), (b"user.a", b"1")])
-            .unwrap();
+        let twice = table.intern(&[(b"user.a", b"0"), (b"user.a", b"1")]).unwrap();
         let other = table.intern(&[(b"user.a", b"")]).unwrap();
         let long = vec![7; 70_000];
-        let large = table
-            .intern(&[(b"user.big\n", &long), (b"user.a", b"1")])
-            .unwrap();
+        let large = table.intern(&[(b"user.big\n", &long), (b"user.a", b"1")]).unwrap();
         assert_eq!(plain, twice);
         assert_eq!(table.len(), 3);
-        assert_eq!(
-            table.get(other).collect::<Vec<_>>(),
-            [(&b"user.a"[..], &b""[..])]
-        );
-        assert_eq!(
-            table.get(large).collect::<Vec<_>>(),
-            [(&b"user.a"[..], &b"1"[..]), (b"user.big\n", &long)]
-        );
+        assert_eq!(table.get(other).collect::<Vec<_>>(), [(&b"user.a"[..], &b""[..])]);
+        assert_eq!(table.get(large).collect::<Vec<_>>(), [(&b"user.a"[..], &b"1"[..]), (b"user.big\n", &long)]);
         assert_eq!(table.get(XattrId::EMPTY).count(), 0);
     }
 
@@ -228,9 +188,7 @@ mod tests {
         let mut from = XattrTable::new();
         let mut to = XattrTable::new();
         to.intern(&[(b"user.x", b"y")]).unwrap();
-        let id = from
-            .intern(&[(b"security.capability", b"\x01\0\0\x02")])
-            .unwrap();
+        let id = from.intern(&[(b"security.capability", b"\x01\0\0\x02")]).unwrap();
         let adopted = to.adopt(&from, id).unwrap();
         assert!(from.get(id).eq(to.get(adopted)));
         assert_eq!(to.adopt(&from, XattrId::EMPTY).unwrap(), XattrId::EMPTY);
