@@ -14,7 +14,7 @@ PATH=$PATH:/usr/sbin:/sbin
 wanted=(virtio_pci virtio_blk virtio_net virtio_rng crc32c_generic ext4)
 
 busybox=$(command -v busybox) || { echo "make-initrd: no busybox" >&2; exit 1; }
-if readelf -l "$busybox" 2>/dev/null | grep -q INTERP; then
+if ldd "$busybox" >/dev/null 2>&1; then
     echo "make-initrd: $busybox is not static: install busybox-static" >&2; exit 1
 fi
 

@@ -1,0 +1,37 @@
+# What can be done here. `make help` lists it; the work itself is in scripts/, tests/ and bench/.
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint corpus kernel bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## the program, optimised: target/release/banger
+	@scripts/need.sh cc
+	cargo build --release --locked -p banger
+
+demo: ## a real image becomes a disk, and boots
+	@scripts/demo.sh
+
+test: ## everything that must hold: lints, documentation, dependencies, all tests
+	@scripts/test.sh
+
+lint: ## format, lints and documentation alone
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+corpus: ## the real images that the tests use, in target/corpus
+	@scripts/need.sh mmdebstrap python3 gzip zstd mount unshare flock
+	@tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot
+
+kernel: ## the kernel that the tests boot, in target/kernel
+	@scripts/need.sh busybox depmod
+	@tests/boot/fetch-kernel.sh target/kernel
+	@tests/boot/make-initrd.sh target/kernel
+
+bench: ## speed and memory, measured against the floor and against other tools
+	@scripts/bench.sh
+
+clean: ## removes everything that was built
+	@scripts/as-root.sh rm -rf target

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# need.sh COMMAND...: sees that these commands are here, and installs the Debian packages of those that are not.
+#
+# Says what it installs. Uses sudo when not root; where there is no apt-get it names what is missing and fails.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+PATH=$PATH:/usr/sbin:/sbin
+
+package_of() { # COMMAND
+    case $1 in
+        e2fsck | mke2fs | debugfs | dumpe2fs | resize2fs) echo e2fsprogs ;;
+        qemu-system-x86_64) echo qemu-system-x86 ;;
+        busybox) echo busybox-static ;;
+        depmod | modprobe) echo kmod ;;
+        getfattr | setfattr) echo attr ;;
+        getcap) echo libcap2-bin ;;
+        mount | losetup) echo mount ;;
+        setpriv | unshare | flock) echo util-linux ;;
+        xz) echo xz-utils ;;
+        cc) echo 'gcc libc6-dev' ;;
+        gzip | make | mmdebstrap | python3 | shellcheck | skopeo | tar | umoci | zstd) echo "$1" ;;
+        *) echo "need: no package known for $1" >&2; return 1 ;;
+    esac
+}
+
+here_already() { # COMMAND
+    command -v "$1" >/dev/null || return 1
+    # The busybox of most systems needs the system's libraries: of no use in an initial RAM disk.
+    [ "$1" != busybox ] || ! ldd "$(command -v busybox)" >/dev/null 2>&1
+}
+
+missing=()
+for name; do
+    here_already "$name" || missing+=("$name")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+packages=()
+for name in "${missing[@]}"; do
+    read -ra more <<<"$(package_of "$name")"
+    packages+=("${more[@]}")
+done
+mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+if ! command -v apt-get >/dev/null; then
+    echo "need: missing: ${missing[*]} (Debian's packages: ${packages[*]})" >&2
+    exit 1
+fi
+echo "need: installing ${packages[*]} (for ${missing[*]})"
+apt=("$here/as-root.sh" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+"${apt[@]}" update >/dev/null
+"${apt[@]}" install -y --no-install-recommends "${packages[@]}" >/dev/null
+for name in "${missing[@]}"; do
+    here_already "$name" || { echo "need: still no $name" >&2; exit 1; }
+done

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# test.sh: everything that must hold before a change goes in. Run by `make test`; see CONTRIBUTING.md.
+#
+# The program's own tests come last, so that their summary is what one reads at the end. How long each stage took stands in
+# target/stages and before that summary.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/stage.sh
+
+lint_scripts() {
+    local scripts
+    mapfile -t scripts < <(find scripts tests bench .ci -name '*.sh' -o -path .ci/run -o -path tests/boot/init)
+    shellcheck "${scripts[@]}"
+    find scripts tests bench -name '*.py' -exec python3 -c 'import ast, sys
+for path in sys.argv[1:]: ast.parse(open(path).read(), path)' {} +
+}
+documentation() { RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet; }
+dependencies() {
+    scripts/tool.sh cargo-deny 0.20.2
+    # Not `advisories`: their list is fetched from a host that builders need not reach. CONTRIBUTING.md says how to ask it.
+    target/tools/bin/cargo-deny --all-features check --hide-inclusion-graph bans licenses sources
+}
+images() {
+    tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot
+    tests/corpus/check-oracle.sh target/corpus debian-min debian-edit debian-boot
+}
+kernel() {
+    tests/boot/fetch-kernel.sh target/kernel
+    tests/boot/make-initrd.sh target/kernel
+}
+
+stage 'what this machine needs' scripts/need.sh cc shellcheck python3 gzip tar zstd mount unshare setpriv flock getcap \
+    getfattr setfattr e2fsck mke2fs debugfs resize2fs mmdebstrap skopeo umoci qemu-system-x86_64 busybox depmod xz
+stage 'format' cargo fmt --all --check
+stage 'scripts' lint_scripts
+stage 'lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+stage 'documentation' documentation
+stage 'dependencies' dependencies
+stage 'real images' images
+stage 'a kernel' kernel
+stage 'compiling the tests' cargo test --workspace --locked --quiet --no-run
+printf '\n== stages so far\n'
+cat target/stages
+printf '\n== tests\n'
+exec cargo test --workspace --locked --no-fail-fast

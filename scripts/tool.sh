@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# tool.sh CRATE VERSION: sees that this version of a development tool is in target/tools/bin.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+crate=$1 version=$2
+mark=target/tools/$crate-$version
+[ ! -e "$mark" ] || exit 0
+echo "tool: building $crate $version into target/tools, once"
+cargo install --locked --quiet --root target/tools --version "$version" "$crate"
+touch "$mark"
