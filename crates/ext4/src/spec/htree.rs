@@ -138,6 +138,15 @@ pub fn decode_root(seed: Option<Seed>, block: &[u8]) -> Result<Root, SpecError> 
     Ok(Root { hash_version, levels, entries })
 }
 
+/// Whether a block of a hashed directory, other than its first, is a node and not a leaf: one unused record fills it.
+#[must_use]
+pub fn is_node(block: &[u8]) -> bool {
+    // In a block of 64 KiB the length is written as 65535, or as 0.
+    let len = get16(block, 4);
+    let fills = usize::from(len) == block.len() || (block.len() > usize::from(u16::MAX) && matches!(len, 0 | u16::MAX));
+    get32(block, 0) == 0 && get8(block, 6) == 0 && fills
+}
+
 /// Reads a node of a hashed directory, which is neither root nor leaf. `seed` is the directory's, given where the file
 /// system has `metadata_csum`.
 ///
@@ -213,6 +222,7 @@ mod tests {
             encode_node(&index(count), seed, &mut block);
             assert_eq!(decode_node(Some(seed), &block).unwrap(), index(count));
             assert_eq!(super::super::dirent::entries(&block).count(), 0);
+            assert!(is_node(&block));
             block[14] ^= 1;
             assert!(matches!(decode_node(Some(seed), &block), Err(SpecError::Checksum { .. })));
         }

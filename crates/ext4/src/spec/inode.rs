@@ -35,6 +35,8 @@ pub mod flags {
     pub const EA_INODE: u32 = 0x20_0000;
     /// `EXT4_INLINE_DATA_FL`: the content stands in the inode.
     pub const INLINE_DATA: u32 = 0x1000_0000;
+    /// `EXT4_CASEFOLD_FL`: names in the directory are found in upper and lower case.
+    pub const CASEFOLD: u32 = 0x4000_0000;
 }
 
 /// A point in time: seconds since 1970 and nanoseconds.
