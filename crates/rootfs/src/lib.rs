@@ -1,1 +1,26 @@
-//! rootfs
+//! The pipeline: an OCI image in, an ext4 root file system out.
+//!
+//! - [`build`](fn@build): the whole of it, with its [`Options`], [`Report`] and [`Progress`]
+//! - `pipeline`: layers are read, verified, placed and merged, in parallel
+//! - `addition`: files of the host as a layer
+//! - `disk`: the merged tree as the writer takes it
+//! - `content_id`: what the bytes depend on, as a digest
+//! - `output`: the file appears when it is complete
+
+mod addition;
+mod build;
+mod checksum;
+mod content_id;
+mod disk;
+mod error;
+mod options;
+mod output;
+mod pipeline;
+mod progress;
+mod report;
+
+pub use build::build;
+pub use error::{Error, ErrorKind, LayerError};
+pub use options::{Addition, DEFAULT_LABEL, Options};
+pub use progress::{Event, LayerSummary, Progress, Silent, Stage};
+pub use report::{Report, Seconds};

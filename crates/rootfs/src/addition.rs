@@ -1,0 +1,218 @@
+//! Files of the host as a layer: `--add`.
+//!
+//! The tree below the source is walked in the order of its names. Kinds, modes, times, links, hard links and attributes
+//! are kept; the owner is the one that was asked for, because ids of the host mean nothing in the image. The walk
+//! also gives a digest of all that it saw, which is part of the content id.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use banger_layers::ContentSink;
+use banger_layers::entry::{Entries, Entry, Kind, Time};
+use sha2::{Digest as _, Sha256};
+
+use crate::content_id::hex;
+use crate::error::{Error, IoContext, LayerError};
+use crate::options::Addition;
+
+/// Bytes read from a file at a time.
+const PIECE: usize = 256 << 10;
+
+/// Attributes that mean something in an image: labels of the host's security modules and overlay's marks do not.
+const KEPT_ATTRIBUTES: [&[u8]; 3] = [b"user.", b"security.capability", b"system.posix_acl_"];
+
+/// Reads an addition: entries into a list, contents into `sink`. Returns the list and a digest of all that was read.
+pub fn read<S>(addition: &Addition, sink: &mut S) -> Result<(Entries, String), LayerError>
+where
+    S: ContentSink<Error = banger_ext4::Error>,
+{
+    let metadata = addition.source.symlink_metadata().at("read", &addition.source).map_err(boxed)?;
+    let target = target_path(addition).map_err(boxed)?;
+    let mut walk = Walk {
+        addition,
+        sink,
+        entries: Entries::new(),
+        digest: Sha256::new(),
+        names: HashMap::new(),
+        piece: vec![0; PIECE],
+    };
+    walk.visit(&addition.source, &target, &metadata)?;
+    Ok((walk.entries, format!("sha256:{}", hex(&walk.digest.finalize()))))
+}
+
+/// The place in the image: a trailing `/` asks for the source's own name below it.
+fn target_path(addition: &Addition) -> Result<Vec<u8>, Error> {
+    let mut target = addition.target.clone();
+    if !target.starts_with(b"/") {
+        return Err(refused(&addition.source, "its place in the image must be an absolute path"));
+    }
+    if target.ends_with(b"/") && !addition.source.is_dir() {
+        let name = addition.source.file_name().ok_or_else(|| refused(&addition.source, "it has no name"))?;
+        target.extend_from_slice(name.as_bytes());
+    }
+    Ok(target)
+}
+
+struct Walk<'a, S> {
+    addition: &'a Addition,
+    sink: &'a mut S,
+    entries: Entries,
+    digest: Sha256,
+    /// The first name in the image of each inode with several names.
+    names: HashMap<(u64, u64), Vec<u8>>,
+    piece: Vec<u8>,
+}
+
+impl<S> Walk<'_, S>
+where
+    S: ContentSink<Error = banger_ext4::Error>,
+{
+    fn visit(&mut self, path: &Path, target: &[u8], metadata: &Metadata) -> Result<(), LayerError> {
+        if path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".wh.")) {
+            return Err(boxed(refused(path, "a name that starts with .wh. would delete files of the image")));
+        }
+        let identity = (metadata.dev(), metadata.ino());
+        if metadata.nlink() > 1 && !metadata.is_dir() {
+            if let Some(first) = self.names.get(&identity).cloned() {
+                return self.push(target, Kind::Hardlink { target: &first }, path, metadata);
+            }
+            self.names.insert(identity, target.to_vec());
+        }
+        let kind = metadata.file_type();
+        if kind.is_dir() {
+            // The root of the image keeps what the image says of it.
+            if !target.iter().all(|&byte| byte == b'/') {
+                self.push(target, Kind::Directory, path, metadata)?;
+            }
+            self.visit_directory(path, target)
+        } else if kind.is_file() {
+            let (content, size) = self.copy(path)?;
+            self.push(target, Kind::File { content, size }, path, metadata)
+        } else if kind.is_symlink() {
+            let link = std::fs::read_link(path).at("read the link", path).map_err(boxed)?;
+            self.push(target, Kind::Symlink { target: link.as_os_str().as_bytes() }, path, metadata)
+        } else if kind.is_fifo() {
+            self.push(target, Kind::Fifo, path, metadata)
+        } else if kind.is_socket() {
+            self.push(target, Kind::Socket, path, metadata)
+        } else {
+            let (major, minor) = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
+            let device =
+                if kind.is_char_device() { Kind::CharDevice { major, minor } } else { Kind::BlockDevice { major, minor } };
+            self.push(target, device, path, metadata)
+        }
+    }
+
+    fn visit_directory(&mut self, path: &Path, target: &[u8]) -> Result<(), LayerError> {
+        let entries = std::fs::read_dir(path).at("list", path).map_err(boxed)?;
+        let mut names: Vec<PathBuf> = Vec::new();
+        for entry in entries {
+            names.push(entry.at("list", path).map_err(boxed)?.file_name().into());
+        }
+        names.sort();
+        for name in names {
+            let below = path.join(&name);
+            let metadata = below.symlink_metadata().at("read", &below).map_err(boxed)?;
+            let mut target = target.to_vec();
+            if !target.ends_with(b"/") {
+                target.push(b'/');
+            }
+            target.extend_from_slice(name.as_os_str().as_bytes());
+            self.visit(&below, &target, &metadata)?;
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, path: &Path) -> Result<(u32, u64), LayerError> {
+        let mut file = File::open(path).at("open", path).map_err(boxed)?;
+        let mut content = Sha256::new();
+        let mut size = 0;
+        self.sink.begin()?;
+        loop {
+            let count = file.read(&mut self.piece).at("read", path).map_err(boxed)?;
+            let Some(bytes @ [_, ..]) = self.piece.get(..count) else { break };
+            content.update(bytes);
+            self.sink.write(bytes)?;
+            size += count as u64;
+        }
+        self.digest.update(content.finalize());
+        Ok((self.sink.finish()?, size))
+    }
+
+    fn push(&mut self, target: &[u8], kind: Kind<'_>, path: &Path, metadata: &Metadata) -> Result<(), LayerError> {
+        let attributes = attributes(path).map_err(boxed)?;
+        let borrowed: Vec<(&[u8], &[u8])> = attributes.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        let xattrs = self.entries.intern_xattrs(&borrowed).map_err(banger_layers::Error::from)?;
+        let nanoseconds = u32::try_from(metadata.mtime_nsec()).unwrap_or(0);
+        let entry = Entry {
+            path: target,
+            kind,
+            // A mode has 12 bits; the upper ones of st_mode are the kind.
+            mode: (metadata.mode() & 0o7777) as u16,
+            uid: self.addition.uid,
+            gid: self.addition.gid,
+            mtime: Time { seconds: metadata.mtime(), nanoseconds },
+            xattrs,
+        };
+        self.account(&entry, &borrowed);
+        Ok(self.entries.push(entry).map_err(banger_layers::Error::from)?)
+    }
+
+    /// Counts an entry into the digest, each text with its length before it.
+    fn account(&mut self, entry: &Entry<'_>, attributes: &[(&[u8], &[u8])]) {
+        let (letter, numbers, text): (u8, [u64; 2], &[u8]) = match entry.kind {
+            Kind::Directory => (b'd', [0, 0], b""),
+            Kind::File { size, .. } => (b'f', [size, 0], b""),
+            Kind::Symlink { target } => (b'l', [0, 0], target),
+            Kind::Hardlink { target } => (b'h', [0, 0], target),
+            Kind::CharDevice { major, minor } => (b'c', [major.into(), minor.into()], b""),
+            Kind::BlockDevice { major, minor } => (b'b', [major.into(), minor.into()], b""),
+            Kind::Fifo => (b'p', [0, 0], b""),
+            Kind::Socket => (b's', [0, 0], b""),
+        };
+        let [first, second] = numbers;
+        let seconds = entry.mtime.seconds.cast_unsigned();
+        let fixed =
+            [first, second, entry.mode.into(), entry.uid.into(), entry.gid.into(), seconds, entry.mtime.nanoseconds.into()];
+        self.digest.update([letter]);
+        for number in fixed {
+            self.digest.update(number.to_le_bytes());
+        }
+        let texts = [entry.path, text].into_iter().chain(attributes.iter().flat_map(|(name, value)| [*name, *value]));
+        for text in texts {
+            self.digest.update((text.len() as u64).to_le_bytes());
+            self.digest.update(text);
+        }
+    }
+}
+
+/// The attributes of a file that go into the image. A file system without attributes has none.
+fn attributes(path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    let mut names = Vec::with_capacity(64 << 10);
+    match rustix::fs::llistxattr(path, rustix::buffer::spare_capacity(&mut names)) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("list the attributes of", path, error.into())),
+    }
+    let kept = |name: &&[u8]| KEPT_ATTRIBUTES.iter().any(|prefix| name.starts_with(prefix));
+    names.split(|&byte| byte == 0).filter(kept).map(|name| {
+        let mut value = Vec::with_capacity(64 << 10);
+        let c_name = CString::new(name).map_err(|error| Error::io("name an attribute of", path, error.into()))?;
+        rustix::fs::lgetxattr(path, &c_name, rustix::buffer::spare_capacity(&mut value))
+            .map_err(|error| Error::io("read an attribute of", path, error.into()))?;
+        Ok((name.to_vec(), value))
+    }).collect()
+}
+
+fn refused(path: &Path, reason: &str) -> Error {
+    Error::Addition { path: path.to_owned(), reason: reason.to_owned() }
+}
+
+fn boxed(error: Error) -> LayerError {
+    LayerError::Addition(Box::new(error))
+}

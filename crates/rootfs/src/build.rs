@@ -1,0 +1,121 @@
+//! One build, from the source to the finished file.
+
+use std::time::Instant;
+
+use banger_ext4::write::{FinishOptions, Image};
+use banger_layers::entry::Time;
+use banger_oci::{OpenOptions, Source};
+use std::os::unix::fs::MetadataExt;
+
+use crate::checksum;
+use crate::content_id::Inputs;
+use crate::disk;
+use crate::error::{Error, IoContext};
+use crate::options::Options;
+use crate::output::{self, Output};
+use crate::pipeline::{self, Input};
+use crate::progress::{Event, LayerSummary, Progress, Stage};
+use crate::report::{Report, Seconds};
+
+/// Builds the ext4 root file system of the image at `source`.
+///
+/// The result stands at `options.output` when this returns, complete and synced, or not at all.
+///
+/// # Errors
+/// An [`Error`] that names what could not be read or written; nothing has been left behind then.
+pub fn build(source: &Source, options: &Options, progress: &dyn Progress) -> Result<Report, Error> {
+    let mut clock = Clock::start();
+    let mut seconds = Seconds::default();
+
+    let output = Output::create(&options.output, options.force)?;
+    let open = OpenOptions { platform: options.platform.clone(), ..OpenOptions::default() };
+    let image = source.open(&open)?;
+    for warning in image.warnings() {
+        progress.event(Event::Warning(warning.to_string()));
+    }
+    let inputs: Vec<Input<'_>> =
+        image.layers().iter().map(Input::Layer).chain(options.additions.iter().map(Input::Addition)).collect();
+    let summaries: Vec<LayerSummary> = inputs.iter().map(Input::summary).collect();
+    progress.event(Event::Resolved { layers: &summaries });
+    seconds.resolve = clock.lap();
+
+    let created = image.created();
+    let time = created.map_or(Time::default(), |time| Time { seconds: time.seconds, nanoseconds: time.nanoseconds });
+    let file = output.file().try_clone().at("duplicate the descriptor of", &options.output)?;
+    let mut target = Image::new(file, output::directory_of(&options.output));
+    if options.sync {
+        target = target.with_write_back();
+    }
+    let unpacked = pipeline::unpack(&inputs, &target, options.jobs, time, progress)?;
+    seconds.layers = clock.lap();
+
+    progress.event(Event::Stage(Stage::Metadata));
+    let (of_image, of_additions) = unpacked.digests.split_at(image.layers().len());
+    let identity = Inputs::new(image.manifest_digest(), of_image, of_additions, options).identity(options.uuid);
+    let tree = disk::tree(&unpacked.tree)?;
+    let finish = FinishOptions {
+        size: options.size,
+        label: options.label.as_bytes(),
+        uuid: identity.uuid,
+        hash_seed: identity.hash_seed,
+        time: time.seconds,
+    };
+    target.finish(&tree, unpacked.segments, &finish)?;
+    seconds.metadata = clock.lap();
+
+    if options.sync {
+        progress.event(Event::Stage(Stage::Sync));
+        output.sync()?;
+    }
+    seconds.sync = clock.lap();
+    let checksum = if options.checksum {
+        progress.event(Event::Stage(Stage::Checksum));
+        Some(checksum::of_file(output.file()).at("read", &options.output)?)
+    } else {
+        None
+    };
+    seconds.checksum = clock.lap();
+
+    let metadata = output.file().metadata().at("read the size of", &options.output)?;
+    output.publish(options.sync)?;
+    seconds.sync += clock.lap();
+    seconds.total = clock.total();
+    Ok(Report {
+        path: options.output.clone(),
+        size: metadata.size(),
+        allocated: metadata.blocks() * STAT_BLOCK,
+        entries: unpacked.tree.names() as u64 + 1,
+        manifest_digest: image.manifest_digest().copied(),
+        content_id: identity.content_id,
+        checksum,
+        seconds,
+    })
+}
+
+/// Bytes that `st_blocks` counts in, whatever the file system's block size.
+const STAT_BLOCK: u64 = 512;
+
+/// Tells how long each stage took, for the report alone: nothing in an image depends on it.
+struct Clock {
+    start: Instant,
+    last: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let now = Instant::now();
+        Self { start: now, last: now }
+    }
+
+    /// Seconds since the last lap.
+    fn lap(&mut self) -> f64 {
+        let now = Instant::now();
+        let seconds = (now - self.last).as_secs_f64();
+        self.last = now;
+        seconds
+    }
+
+    fn total(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+}

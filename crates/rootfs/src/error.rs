@@ -1,0 +1,195 @@
+//! What can go wrong while an image is built.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use banger_oci::Mismatch;
+
+/// An error of a build; its chain of sources ends at the cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The output exists already and may not be replaced.
+    #[error("{} exists already", path.display())]
+    OutputExists {
+        /// Where the image should have appeared.
+        path: PathBuf,
+    },
+    /// The output is a directory, or has no name.
+    #[error("{} is a directory, not a name for a file", path.display())]
+    OutputIsDirectory {
+        /// Where the image should have appeared.
+        path: PathBuf,
+    },
+    /// What should be added has a kind that no image can hold, or no valid place in it.
+    #[error("cannot add {}: {reason}", path.display())]
+    Addition {
+        /// The file or directory on the host.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of the host could not be used.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The source could not be read as an image.
+    #[error(transparent)]
+    Source(#[from] banger_oci::Error),
+    /// A layer could not be read.
+    #[error("layer {number} of {count} ({name})")]
+    Layer {
+        /// Position of the layer, the lowest is 1.
+        number: usize,
+        /// How many layers there are.
+        count: usize,
+        /// Its digest, or where it comes from.
+        name: String,
+        /// What is wrong with it.
+        source: LayerError,
+    },
+    /// An entry of the merged tree does not fit into the file system.
+    #[error("{} does not fit into the file system", path.escape_ascii())]
+    Entry {
+        /// Its path in the image.
+        path: Vec<u8>,
+        /// Why.
+        source: Box<banger_ext4::Error>,
+    },
+    /// The file system could not be written.
+    #[error("cannot write the file system")]
+    FileSystem(#[from] banger_ext4::Error),
+}
+
+/// What can be wrong with one layer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerError {
+    /// Its blob could not be opened.
+    #[error(transparent)]
+    Open(#[from] banger_oci::Error),
+    /// Its blob could not be read.
+    #[error("cannot read the blob")]
+    Read(#[source] io::Error),
+    /// Its blob is not what the descriptor says.
+    #[error("the blob is damaged or was tampered with")]
+    Blob(#[source] Mismatch),
+    /// What was decompressed is not what the config says.
+    #[error("the decompressed layer is not the one that the config names by its diff ID")]
+    DiffId(#[source] Mismatch),
+    /// Its content could not be decompressed, parsed or merged.
+    #[error(transparent)]
+    Content(#[from] banger_layers::Error),
+    /// Its file contents could not be written into the image.
+    #[error("cannot write the content of its files")]
+    Write(#[from] banger_ext4::Error),
+    /// Files of the host could not be read as a layer.
+    #[error(transparent)]
+    Addition(Box<Error>),
+}
+
+/// The classes of errors that a caller tells apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorKind {
+    /// The request itself is wrong.
+    Usage,
+    /// Something that was named is not there.
+    NotFound,
+    /// The input is malformed, or not what its digest says.
+    Integrity,
+    /// The disk is full, or the size asked for is too small.
+    NoSpace,
+    /// Anything else.
+    Other,
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// The class of the error, by its cause.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::OutputExists { .. } | Self::OutputIsDirectory { .. } | Self::Addition { .. } => ErrorKind::Usage,
+            Self::Io { source, .. } => of_io(source),
+            Self::Source(error) => of_source(error),
+            Self::Layer { source, .. } => source.kind(),
+            Self::Entry { .. } => ErrorKind::Integrity,
+            Self::FileSystem(error) => of_file_system(error),
+        }
+    }
+}
+
+impl LayerError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Open(error) => of_source(error),
+            Self::Read(error) => of_io(error),
+            Self::Blob(_) | Self::DiffId(_) => ErrorKind::Integrity,
+            Self::Content(error) => match sink_error(error) {
+                Some(error) => of_file_system(error),
+                None => ErrorKind::Integrity,
+            },
+            Self::Write(error) => of_file_system(error),
+            Self::Addition(error) => error.kind(),
+        }
+    }
+}
+
+/// The writer's error in an error of the archive's reader, which passes on what its sink says.
+fn sink_error(error: &banger_layers::Error) -> Option<&banger_ext4::Error> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn of_source(error: &banger_oci::Error) -> ErrorKind {
+    match error.kind() {
+        banger_oci::ErrorKind::Usage => ErrorKind::Usage,
+        banger_oci::ErrorKind::NotFound => ErrorKind::NotFound,
+        banger_oci::ErrorKind::Malformed => ErrorKind::Integrity,
+        _ => error.io_error().map_or(ErrorKind::Other, of_io),
+    }
+}
+
+fn of_file_system(error: &banger_ext4::Error) -> ErrorKind {
+    match error {
+        banger_ext4::Error::Io { source, .. } => of_io(source),
+        banger_ext4::Error::TooSmall { .. } => ErrorKind::NoSpace,
+        banger_ext4::Error::Label { .. } | banger_ext4::Error::TooLarge { .. } => ErrorKind::Usage,
+        banger_ext4::Error::Misuse(_) => ErrorKind::Other,
+        _ => ErrorKind::Integrity,
+    }
+}
+
+fn of_io(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => ErrorKind::NoSpace,
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Integrity,
+        _ => ErrorKind::Other,
+    }
+}
+
+/// Says what was being done to which file when a system call failed.
+pub(crate) trait IoContext<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, Error>;
+}
+
+impl<T, E: Into<io::Error>> IoContext<T> for Result<T, E> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, Error> {
+        self.map_err(|error| Error::io(action, path, error.into()))
+    }
+}
