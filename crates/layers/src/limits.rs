@@ -50,3 +50,31 @@ pub const SYMLINK_HOPS: u32 = 40;
 ///
 /// Names alone cannot reach this; long symlinks as parents of very many entries can, and would take minutes.
 pub const LAYER_STEPS: u64 = 1 << 28;
+
+/// Bytes of one layer, decompressed.
+///
+/// Ten times the largest layers that registries take. Bytes beyond what the input is worth are limited by
+/// [`EXPANSION`] before that.
+pub const LAYER_BYTES: u64 = 256 << 30;
+
+/// Decompressed by compressed bytes, beyond [`EXPANSION_FREE_BYTES`].
+///
+/// DEFLATE cannot exceed 1,032, so this lets through whatever gzip makes and holds zstd, which can reach 32,000 and
+/// more, to the same.
+pub const EXPANSION: u64 = 1_100;
+
+/// Bytes that a layer may have whatever its compressed size: a file of zeros of this size passes in every form.
+pub const EXPANSION_FREE_BYTES: u64 = 2 << 30;
+
+/// Binary logarithm of the largest window of a zstd frame: 128 MiB, what `zstd` takes without `--long`. The window
+/// is memory, and several layers are read at once.
+pub const ZSTD_WINDOW_LOG: u32 = 27;
+
+/// Bytes of the extended headers of one archive entry: a PAX header, a GNU long name or link name.
+///
+/// ext4 keeps a block of extended attributes, paths are limited by [`PATH_BYTES`]; what needs room here are PAX
+/// maps of sparse files, some 30 bytes a run.
+pub const EXTENDED_HEADER_BYTES: u64 = 4 << 20;
+
+/// Runs of data in one sparse file: 16 MiB of memory.
+pub const SPARSE_RUNS: usize = 1 << 20;
