@@ -75,8 +75,11 @@ class Image:
     def __init__(self):
         self.root = Inode("directory")
 
-    def directory(self, parts, create):
-        """The directory at `parts`, symlinks followed inside the image; None if there is none and it is not created."""
+    def directory(self, parts, create, replaced=frozenset()):
+        """The directory at `parts`, symlinks followed inside the image; None if there is none and it is not created.
+
+        A symlink at one of the paths in `replaced` is not followed: a directory is about to stand there.
+        """
         trail, ahead, hops = [self.root], list(parts), 0
         while ahead:
             part = ahead.pop(0)
@@ -87,6 +90,8 @@ class Image:
                 continue
             found = trail[-1].names.get(part)
             if found is not None and found.kind == "symlink":
+                if hops == 0 and tuple(parts[: len(parts) - len(ahead)]) in replaced:
+                    return None
                 hops += 1
                 if hops > MAX_HOPS:
                     raise Refused(f"more than {MAX_HOPS} symlinks in {parts!r}")
@@ -107,8 +112,9 @@ class Image:
         """One layer: what it takes away from those below first, wherever in the layer that stands."""
         entries = list(read_entries(layer))
         markers = [parts for parts, _, _ in entries if parts and parts[-1].startswith(WHITEOUT)]
+        directories = {tuple(parts) for parts, header, _ in entries if header.isdir()}
         for *parent, name in markers:
-            directory = self.directory(parent, create=False)
+            directory = self.directory(parent, create=False, replaced=directories)
             if directory is None:
                 continue
             if name == OPAQUE:

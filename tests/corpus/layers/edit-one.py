@@ -53,6 +53,8 @@ def replacements():
     write("etc/os-release", b"NAME=edited\n")
     os.remove(at("etc/shells"))
     os.symlink("/etc/passwd", at("etc/shells"))
+    os.remove(at("var/run"))  # a link to /run, whose own content stays
+    write("var/run/own", b"a directory where a link to one was\n")
     os.chmod(at("usr/bin/chfn"), 0o755)
     os.chown(at("usr/bin/wall"), 12, 34)
 
