@@ -1,0 +1,126 @@
+//! Descriptors: how one document refers to another, or to a blob.
+//!
+//! descriptor.md of the image specification. A [`Descriptor`] has been checked: its digest follows the grammar, its
+//! size is one that a file can have, and its content is not to be fetched from somewhere else (`urls`).
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::media_type::MediaType;
+use crate::platform::Platform;
+use std::collections::BTreeMap;
+
+/// The annotation that names an image in a layout's `index.json`.
+pub(crate) const REF_NAME: &str = oci_spec::image::ANNOTATION_REF_NAME;
+/// The annotation in which containerd and Docker keep the full name next to it.
+pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// The annotation by which BuildKit marks an index entry that says something about another entry.
+const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+
+/// A checked reference to content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// What the content is said to be.
+    pub media_type: MediaType,
+    /// The content's digest.
+    pub digest: Digest,
+    /// The content's size in bytes.
+    pub size: u64,
+    /// In an index: the platform of the image. `None` also where os or architecture is empty.
+    pub platform: Option<Platform>,
+    /// Annotations, by key.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// Checks a descriptor as parsed. `what` names the document it stands in.
+    ///
+    /// # Errors
+    /// A digest that is not accepted, a size that no file has, or content that is to be fetched elsewhere.
+    pub fn check(parsed: &oci_spec::image::Descriptor, what: &str) -> Result<Self> {
+        let digest: Digest =
+            parsed.digest().as_ref().parse().map_err(|source| Error::Digest { what: what.to_owned(), source })?;
+        if i64::try_from(parsed.size()).is_err() {
+            return Err(Error::malformed(what, format!("{digest} is said to have {} bytes", parsed.size())));
+        }
+        if let Some(url) = parsed.urls().as_ref().and_then(|urls| urls.first()) {
+            let url = crate::digest::shorten(url);
+            return Err(Error::unsupported(
+                what,
+                format!("the content of {digest} is to be fetched from {url:?}, which is never done"),
+            ));
+        }
+        let platform = parsed.platform().as_ref().and_then(|platform| {
+            platform_of_parts(
+                &platform.os().to_string(),
+                &platform.architecture().to_string(),
+                platform.variant().as_deref(),
+            )
+        });
+        let annotations = parsed.annotations().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        Ok(Descriptor { media_type: parsed.media_type().clone(), digest, size: parsed.size(), platform, annotations })
+    }
+
+    /// The name of an image in a layout's `index.json`.
+    pub fn ref_name(&self) -> Option<&str> {
+        self.annotations.get(REF_NAME).map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// Whether an index's entry says something about an image (provenance, a bill of materials) instead of being one.
+    pub fn is_attestation(&self) -> bool {
+        self.annotations.contains_key(REFERENCE_TYPE) || self.platform.as_ref().is_some_and(Platform::is_unknown)
+    }
+}
+
+/// A platform from the fields of a document, which may be empty.
+pub(crate) fn platform_of_parts(os: &str, architecture: &str, variant: Option<&str>) -> Option<Platform> {
+    (!os.is_empty() && !architecture.is_empty()).then(|| Platform::new(os, architecture, variant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn check(json: &str) -> Result<Descriptor> {
+        Descriptor::check(&serde_json::from_str(json).expect("JSON of a descriptor"), "the index")
+    }
+
+    #[test]
+    fn a_descriptor_with_everything() {
+        let json = format!(
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:{HEX}","size":7,
+                "platform":{{"os":"linux","architecture":"arm","variant":"v6"}},"urls":[],
+                "annotations":{{"org.opencontainers.image.ref.name":"latest"}}}}"#
+        );
+        let descriptor = check(&json).expect("checked");
+        assert_eq!(descriptor.platform, Some(Platform::new("linux", "arm", Some("v6"))));
+        assert_eq!(descriptor.ref_name(), Some("latest"));
+        assert!(!descriptor.is_attestation());
+    }
+
+    #[test]
+    fn attestations_are_recognised() {
+        for extra in [
+            r#""platform":{"os":"unknown","architecture":"unknown"}"#,
+            r#""annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#,
+        ] {
+            let json = format!(r#"{{"mediaType":"x","digest":"sha256:{HEX}","size":7,{extra}}}"#);
+            assert!(check(&json).expect("checked").is_attestation(), "{extra}");
+        }
+    }
+
+    #[test]
+    fn foreign_content_odd_sizes_and_digests_are_refused() {
+        let cases = [
+            (format!(r#""digest":"sha256:{HEX}","size":7,"urls":["http://10.0.0.1/x"]"#), ErrorKind::Unsupported),
+            (format!(r#""digest":"sha256:{HEX}","size":{}"#, u64::MAX), ErrorKind::Malformed),
+            (r#""digest":"md5:d41d8cd98f00b204e9800998ecf8427e","size":7"#.to_owned(), ErrorKind::Malformed),
+        ];
+        for (fields, kind) in cases {
+            let error = check(&format!(r#"{{"mediaType":"x",{fields}}}"#)).expect_err(&fields);
+            assert_eq!(error.kind(), kind, "{error}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! OCI image layouts (image-layout.md of the image specification), in a directory or in an archive.
+
+use super::{OpenOptions, Selector};
+use crate::blob::Blobs;
+use crate::descriptor::{CONTAINERD_NAME, Descriptor};
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::index::Index;
+use crate::limits::{LAYOUT_MARKER_BYTES, MANIFEST_BYTES};
+use crate::reference::Reference;
+use crate::select::{self, Selected, Wanted};
+use std::sync::Arc;
+
+const MARKER: &str = "oci-layout";
+const INDEX: &str = "index.json";
+/// Layouts of this major version are read.
+const MAJOR_VERSION: &str = "1.";
+
+/// How many indexes have been opened when the entries of `index.json` are looked at.
+const LEVEL: usize = 1;
+
+/// A place that holds a layout's files.
+pub(crate) trait Files: Blobs {
+    /// Reads a file at the top of the layout. `None` when it is not there.
+    fn file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>>;
+
+    /// Asked when the layout's files are not there: fails when something better can be said about why.
+    fn absence(&self) -> Result<()>;
+}
+
+/// Opens an image of a layout.
+pub(crate) fn open(files: impl Files + 'static, image: &Selector, options: &OpenOptions) -> Result<Image> {
+    let place = files.place();
+    check_marker(&files)?;
+    let what = format!("{INDEX} of {place}");
+    let bytes = files
+        .file(INDEX, MANIFEST_BYTES)?
+        .ok_or_else(|| Error::Missing { what: INDEX.to_owned(), place: place.clone() })?;
+    let index = Index::parse(&bytes, &what, None)?;
+
+    let wanted = Wanted::new(options.platform.clone());
+    let selected = pick(&files, &index, image, &wanted)?;
+    let blobs: Arc<dyn Blobs> = Arc::new(files);
+    let mut opened = Image::from_selected(&blobs, selected, &wanted);
+    if opened.name.is_none() {
+        opened.name.clone_from(&image.name);
+    }
+    opened.probe()?;
+    Ok(opened)
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Marker {
+    image_layout_version: String,
+}
+
+fn check_marker(files: &dyn Files) -> Result<()> {
+    let what = format!("{MARKER} of {}", files.place());
+    let Some(bytes) = files.file(MARKER, LAYOUT_MARKER_BYTES)? else {
+        files.absence()?;
+        return Err(Error::Missing {
+            what: format!("the file {MARKER}, which marks an image layout,"),
+            place: files.place(),
+        });
+    };
+    let marker: Marker = serde_json::from_slice(&bytes).map_err(|source| Error::Json { what: what.clone(), source })?;
+    if !marker.image_layout_version.starts_with(MAJOR_VERSION) {
+        let version = crate::digest::shorten(&marker.image_layout_version);
+        return Err(Error::unsupported(what, format!("the layout is of version {version:?}, not 1")));
+    }
+    Ok(())
+}
+
+/// Finds the one image that is meant.
+fn pick(files: &dyn Files, index: &Index, image: &Selector, wanted: &Wanted) -> Result<Selected> {
+    let place = files.place();
+    let images: Vec<&Descriptor> = index.entries.iter().filter(|entry| !entry.is_attestation()).collect();
+    let no_image = || Error::NoImage {
+        what: place.clone(),
+        wanted: image.to_string().trim_start_matches(':').to_owned(),
+        images: names(&images),
+    };
+
+    let mut candidates: Vec<&Descriptor> = match image.position {
+        // As skopeo counts: every entry.
+        Some(position) => vec![index.entries.get(position).ok_or_else(no_image)?],
+        None => images.clone(),
+    };
+    if let Some(name) = &image.name {
+        candidates = named(&candidates, name);
+    }
+    if let Some(digest) = &image.digest {
+        let entries: Vec<Descriptor> = candidates.into_iter().cloned().collect();
+        let (entry, level) = select::find(files, &entries, digest, LEVEL)?.ok_or_else(no_image)?;
+        return select::resolve(files, &entry, level, wanted);
+    }
+
+    let Some((first, others)) = candidates.split_first() else {
+        let nothing_asked = image.name.is_none() && image.position.is_none();
+        return Err(if nothing_asked { Error::Empty { what: place } } else { no_image() });
+    };
+    if others.iter().all(|entry| entry.digest == first.digest) {
+        return select::resolve(files, first, LEVEL, wanted);
+    }
+    // Several entries are one image for several platforms, or they are several images.
+    let one_image = candidates.iter().all(|entry| entry.platform.is_some() && entry.ref_name() == first.ref_name());
+    if one_image {
+        let entries: Vec<Descriptor> = candidates.into_iter().cloned().collect();
+        return select::choose(files, &entries, INDEX, LEVEL, wanted);
+    }
+    Err(Error::SeveralImages { what: place, images: names(&candidates) })
+}
+
+/// The entries of a name: of exactly this one, or else of one that is the same when written in full.
+fn named<'a>(entries: &[&'a Descriptor], name: &str) -> Vec<&'a Descriptor> {
+    let exactly: Vec<_> = entries.iter().copied().filter(|entry| entry.ref_name() == Some(name)).collect();
+    if !exactly.is_empty() {
+        return exactly;
+    }
+    let Ok(reference) = Reference::parse(name) else { return exactly };
+    let is_same = |name: Option<&str>| name.and_then(|name| Reference::parse(name).ok()).as_ref() == Some(&reference);
+    let full_name = |entry: &Descriptor| is_same(entry.annotations.get(CONTAINERD_NAME).map(String::as_str));
+    entries.iter().copied().filter(|entry| is_same(entry.ref_name()) || full_name(entry)).collect()
+}
+
+/// How the images can be asked for.
+fn names(entries: &[&Descriptor]) -> Vec<String> {
+    let mut names: Vec<String> = entries
+        .iter()
+        .map(|entry| {
+            let full_name = entry.annotations.get(CONTAINERD_NAME).map(String::as_str);
+            full_name.or(entry.ref_name()).map_or_else(|| format!("@{}", entry.digest), str::to_owned)
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
