@@ -7,7 +7,7 @@ use std::fs::File;
 
 use super::image::{BLOCK, Image, copy, punch, write_pair};
 use crate::Error;
-use crate::layout::{Run, geometry};
+use crate::layout::geometry;
 
 /// Blocks that are copied from the segment file at once, before their space there is given back: 64 MiB.
 const COPY_STEP: u64 = 16 << 10;
@@ -217,13 +217,6 @@ impl Segment {
     /// [`Error::Misuse`] if the segment is in its place already; [`Error::Io`].
     pub fn place(&mut self, base: u64) -> Result<(), Error> {
         self.blocks.place(base)
-    }
-
-    /// The runs of linear blocks that `extents` of this segment, placed at `base`, are.
-    pub(super) fn linear(base: u64, extents: &[Extent]) -> impl Iterator<Item = (u32, Run)> {
-        extents
-            .iter()
-            .map(move |extent| (extent.logical, Run { start: base + u64::from(extent.start), len: extent.len.into() }))
     }
 }
 
