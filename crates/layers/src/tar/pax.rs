@@ -80,15 +80,15 @@ impl Sparse<'_> {
 /// Prefix of a key that holds an extended attribute in libarchive's way: its name with `%` escapes, its value in base64.
 const LIBARCHIVE_XATTR: &[u8] = b"LIBARCHIVE.xattr.";
 
-/// Reads a PAX header. Runs of a sparse map in it go to `runs`, which is emptied first.
-pub(super) fn parse<'a>(data: &'a [u8], runs: &mut Vec<Run>) -> Result<Extension<'a>, Problem> {
+/// Reads a PAX header into `extension`. Runs of a sparse map in it go to `runs`, which is emptied first.
+///
+/// After an error the fields have what was said before it: a name for the message, perhaps.
+pub(super) fn parse<'a>(data: &'a [u8], extension: &mut Extension<'a>, runs: &mut Vec<Run>) -> Result<(), Problem> {
     runs.clear();
-    let mut extension = Extension::default();
-    for record in Records::new(data) {
+    Records::new(data).try_for_each(|record| {
         let (key, value) = record?;
-        apply(key, value, &mut extension, runs)?;
-    }
-    Ok(extension)
+        apply(key, value, extension, runs)
+    })
 }
 
 /// Reads a PAX header for its form alone.
@@ -290,7 +290,8 @@ mod tests {
     #[test]
     fn the_last_of_a_key_counts_and_an_empty_value_takes_back() {
         let data = b"10 path=a\n10 path=b\n8 uid=7\n8 uid=8\n8 gid=7\n7 gid=\n";
-        let extension = parse(data, &mut Vec::new()).unwrap();
+        let mut extension = Extension::default();
+        parse(data, &mut extension, &mut Vec::new()).unwrap();
         assert_eq!(extension.path, Some(&b"b"[..]));
         assert_eq!(extension.uid, Some(8));
         assert_eq!(extension.gid, None);

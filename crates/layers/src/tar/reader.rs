@@ -391,37 +391,35 @@ impl TarReader {
         sink: &mut S,
         entries: &mut Entries,
     ) -> Result<(), TarError> {
-        // Until the extended headers have been read the entry has the name of its own header in messages.
+        let mut extended = std::mem::take(&mut self.extended);
+        let mut extension = Extension::default();
+        let parsed = pax::parse(&extended.pax, &mut extension, &mut self.runs);
         self.current.offset = offset;
-        header::path(header, &mut self.current.path);
-        if !self.extended.long_name.is_empty() {
-            self.current.path.clone_from(&self.extended.long_name);
-        }
-        let extended = std::mem::take(&mut self.extended);
-        let result = pax::parse(&extended.pax, &mut self.runs).map_err(|problem| self.current.error(problem)).and_then(
-            |extension| {
-                self.describe(header, &extension, entries).map_err(|problem| self.current.error(problem))?;
-                self.start(header, &extension, &extended.long_link, sink, entries)
-            },
-        );
+        self.name(header, &extended.long_name, &extension);
+        parsed
+            .and_then(|()| self.describe(header, &extension, entries))
+            .map_err(|problem| self.current.error(problem))?;
+        self.start(header, &extension, &extended.long_link, sink, entries)?;
+        extended.clear();
         self.extended = extended;
-        self.extended.clear();
-        result
+        Ok(())
+    }
+
+    fn name(&mut self, header: &Header, long_name: &[u8], extension: &Extension<'_>) {
+        let sparse_name = extension.sparse.name.filter(|_| header.entry_type().is_file());
+        let long_name = (!long_name.is_empty()).then_some(long_name);
+        match sparse_name.or(extension.path).or(long_name) {
+            Some(name) => {
+                self.current.path.clear();
+                self.current.path.extend(name);
+            }
+            None => header::path(header, &mut self.current.path),
+        }
     }
 
     /// Fills in what all kinds of entries have.
     fn describe(&mut self, header: &Header, extension: &Extension<'_>, entries: &mut Entries) -> Result<(), Problem> {
         let current = &mut self.current;
-        if let Some(path) = extension.path {
-            current.path.clear();
-            current.path.extend(path);
-        }
-        if let Some(path) = extension.sparse.name
-            && header.entry_type().is_file()
-        {
-            current.path.clear();
-            current.path.extend(path);
-        }
         if current.path.is_empty() {
             return Err(Problem::EmptyPath);
         }

@@ -4,22 +4,22 @@ use std::convert::Infallible;
 
 use banger_layers::entry::{Entries, Entry};
 use banger_layers::sink::ContentSink;
-use banger_layers::tar::{TarError, TarReader};
+use banger_layers::tar::{Problem, TarError, TarReader};
 
 /// What one file's content was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Content {
+pub(crate) struct Content {
     /// Bytes in full, holes as zeros. Holes of more than a mebibyte are kept in `holes` alone.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// Offset and length of each hole.
-    pub holes: Vec<(u64, u64)>,
-    pub size: u64,
+    pub(crate) holes: Vec<(u64, u64)>,
+    pub(crate) size: u64,
 }
 
 /// Keeps all contents; the handle of each is its place in the list.
 #[derive(Debug, Default)]
-pub struct Keep {
-    pub contents: Vec<Content>,
+pub(crate) struct Keep {
+    pub(crate) contents: Vec<Content>,
     open: Option<Content>,
 }
 
@@ -59,14 +59,14 @@ impl ContentSink for Keep {
 
 /// One layer, read.
 #[derive(Debug)]
-pub struct Layer {
-    pub entries: Entries,
-    pub contents: Vec<Content>,
+pub(crate) struct Layer {
+    pub(crate) entries: Entries,
+    pub(crate) contents: Vec<Content>,
 }
 
 impl Layer {
     /// The entry of this name, the last if there are several.
-    pub fn entry(&self, path: impl AsRef<[u8]>) -> Entry<'_> {
+    pub(crate) fn entry(&self, path: impl AsRef<[u8]>) -> Entry<'_> {
         let path = path.as_ref();
         self.entries
             .iter()
@@ -76,7 +76,7 @@ impl Layer {
     }
 
     /// The content of the file of this name.
-    pub fn content(&self, path: impl AsRef<[u8]>) -> &Content {
+    pub(crate) fn content(&self, path: impl AsRef<[u8]>) -> &Content {
         match self.entry(path).kind {
             banger_layers::entry::Kind::File { content, .. } => &self.contents[content as usize],
             other => panic!("no file but {other:?}"),
@@ -84,23 +84,23 @@ impl Layer {
     }
 
     /// The names, in order.
-    pub fn paths(&self) -> Vec<&[u8]> {
+    pub(crate) fn paths(&self) -> Vec<&[u8]> {
         self.entries.iter().map(|entry| entry.path).collect()
     }
 
     /// The attributes of the entry of this name.
-    pub fn xattrs(&self, path: impl AsRef<[u8]>) -> Vec<(&[u8], &[u8])> {
+    pub(crate) fn xattrs(&self, path: impl AsRef<[u8]>) -> Vec<(&[u8], &[u8])> {
         self.entries.xattrs(self.entry(path).xattrs).collect()
     }
 }
 
 /// Reads an archive in one piece.
-pub fn read(archive: &[u8]) -> Result<Layer, TarError> {
+pub(crate) fn read(archive: &[u8]) -> Result<Layer, TarError> {
     read_in_pieces([archive])
 }
 
 /// Reads an archive that comes in pieces.
-pub fn read_in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Layer, TarError> {
+pub(crate) fn read_in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Layer, TarError> {
     let mut reader = TarReader::new();
     let mut sink = Keep::default();
     let mut entries = Entries::new();
@@ -109,8 +109,15 @@ pub fn read_in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<
     }
     reader.finish()?;
     assert!(sink.open.is_none(), "the last file is not finished");
-    Ok(Layer {
-        entries,
-        contents: sink.contents,
-    })
+    Ok(Layer { entries, contents: sink.contents })
+}
+
+/// What is wrong with an archive: the entry (none if the error names none), the offset, the problem.
+pub(crate) fn problem(archive: &[u8]) -> (Option<String>, u64, Problem) {
+    match read(archive) {
+        Err(TarError::Entry { path, offset, problem }) => (Some(path.to_string()), offset, problem),
+        Err(TarError::Archive { offset, problem }) => (None, offset, problem),
+        Err(other) => panic!("another error: {other:?}"),
+        Ok(layer) => panic!("no error: {layer:?}"),
+    }
 }

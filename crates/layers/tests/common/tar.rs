@@ -8,65 +8,65 @@
 //! ```
 
 /// Bytes of a block.
-pub const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// The archive ends with two of these.
-pub const ZERO_BLOCK: [u8; BLOCK] = [0; BLOCK];
+pub(crate) const ZERO_BLOCK: [u8; BLOCK] = [0; BLOCK];
 
 /// Where the fields of a header are: offset and length.
-pub mod field {
-    pub const NAME: (usize, usize) = (0, 100);
-    pub const MODE: (usize, usize) = (100, 8);
-    pub const UID: (usize, usize) = (108, 8);
-    pub const GID: (usize, usize) = (116, 8);
-    pub const SIZE: (usize, usize) = (124, 12);
-    pub const MTIME: (usize, usize) = (136, 12);
-    pub const CHECKSUM: (usize, usize) = (148, 8);
-    pub const TYPE: (usize, usize) = (156, 1);
-    pub const LINK: (usize, usize) = (157, 100);
-    pub const MAGIC: (usize, usize) = (257, 8);
-    pub const MAJOR: (usize, usize) = (329, 8);
-    pub const MINOR: (usize, usize) = (337, 8);
-    pub const PREFIX: (usize, usize) = (345, 155);
+pub(crate) mod field {
+    pub(crate) const NAME: (usize, usize) = (0, 100);
+    pub(crate) const MODE: (usize, usize) = (100, 8);
+    pub(crate) const UID: (usize, usize) = (108, 8);
+    pub(crate) const GID: (usize, usize) = (116, 8);
+    pub(crate) const SIZE: (usize, usize) = (124, 12);
+    pub(crate) const MTIME: (usize, usize) = (136, 12);
+    pub(crate) const CHECKSUM: (usize, usize) = (148, 8);
+    pub(crate) const TYPE: (usize, usize) = (156, 1);
+    pub(crate) const LINK: (usize, usize) = (157, 100);
+    pub(crate) const MAGIC: (usize, usize) = (257, 8);
+    pub(crate) const MAJOR: (usize, usize) = (329, 8);
+    pub(crate) const MINOR: (usize, usize) = (337, 8);
+    pub(crate) const PREFIX: (usize, usize) = (345, 155);
     /// Old GNU: the first of four descriptors, 24 bytes each.
-    pub const GNU_SPARSE: (usize, usize) = (386, 96);
-    pub const GNU_EXTENDED: (usize, usize) = (482, 1);
-    pub const GNU_REAL_SIZE: (usize, usize) = (483, 12);
+    pub(crate) const GNU_SPARSE: (usize, usize) = (386, 96);
+    pub(crate) const GNU_EXTENDED: (usize, usize) = (482, 1);
+    pub(crate) const GNU_REAL_SIZE: (usize, usize) = (483, 12);
 }
 
 /// An archive that is being built.
 #[derive(Debug, Clone, Default)]
-pub struct Archive(Vec<u8>);
+pub(crate) struct Archive(Vec<u8>);
 
 impl Archive {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub fn with(mut self, member: Member) -> Self {
+    pub(crate) fn with(mut self, member: Member) -> Self {
         self.0.extend(member.bytes());
         self
     }
 
-    pub fn raw(mut self, bytes: &[u8]) -> Self {
+    pub(crate) fn raw(mut self, bytes: &[u8]) -> Self {
         self.0.extend(bytes);
         self
     }
 
     /// With the two blocks at the end.
-    pub fn finished(self) -> Vec<u8> {
+    pub(crate) fn finished(self) -> Vec<u8> {
         self.raw(&ZERO_BLOCK).raw(&ZERO_BLOCK).unfinished()
     }
 
     /// Without them.
-    pub fn unfinished(self) -> Vec<u8> {
+    pub(crate) fn unfinished(self) -> Vec<u8> {
         self.0
     }
 }
 
 /// One entry, with the extended headers before it and the data behind it.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub(crate) struct Member {
     extended: Vec<u8>,
     pax: Vec<u8>,
     header: [u8; BLOCK],
@@ -78,7 +78,7 @@ pub struct Member {
 
 impl Member {
     /// An entry of a type, owned by root, mode 0644, time 0. A name beyond 100 bytes goes to a PAX header.
-    pub fn new(flag: u8, name: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn new(flag: u8, name: impl AsRef<[u8]>) -> Self {
         let mut member = Self {
             extended: Vec::new(),
             pax: Vec::new(),
@@ -100,44 +100,44 @@ impl Member {
         member.field(field::NAME, &name[..name.len().min(field::NAME.1)])
     }
 
-    pub fn file(name: impl AsRef<[u8]>, data: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(name: impl AsRef<[u8]>, data: impl AsRef<[u8]>) -> Self {
         Self::new(b'0', name).data(data)
     }
 
-    pub fn directory(name: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn directory(name: impl AsRef<[u8]>) -> Self {
         Self::new(b'5', name).mode(0o755)
     }
 
-    pub fn symlink(name: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn symlink(name: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
         Self::new(b'2', name).mode(0o777).target(target)
     }
 
-    pub fn hardlink(name: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn hardlink(name: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
         Self::new(b'1', name).target(target)
     }
 
-    pub fn char_device(name: impl AsRef<[u8]>, major: u64, minor: u64) -> Self {
+    pub(crate) fn char_device(name: impl AsRef<[u8]>, major: u64, minor: u64) -> Self {
         Self::new(b'3', name).device(major, minor)
     }
 
-    pub fn block_device(name: impl AsRef<[u8]>, major: u64, minor: u64) -> Self {
+    pub(crate) fn block_device(name: impl AsRef<[u8]>, major: u64, minor: u64) -> Self {
         Self::new(b'4', name).device(major, minor)
     }
 
-    pub fn fifo(name: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn fifo(name: impl AsRef<[u8]>) -> Self {
         Self::new(b'6', name)
     }
 
-    pub fn mode(self, mode: u64) -> Self {
+    pub(crate) fn mode(self, mode: u64) -> Self {
         self.octal(field::MODE, mode)
     }
 
     /// Octal where it fits, base-256 beyond.
-    pub fn owner(self, uid: u64, gid: u64) -> Self {
+    pub(crate) fn owner(self, uid: u64, gid: u64) -> Self {
         self.number(field::UID, uid.into()).number(field::GID, gid.into())
     }
 
-    pub fn mtime(self, seconds: i64) -> Self {
+    pub(crate) fn mtime(self, seconds: i64) -> Self {
         self.number(field::MTIME, seconds.into())
     }
 
@@ -146,7 +146,7 @@ impl Member {
     }
 
     /// A link's target. Beyond 100 bytes it goes to a PAX header.
-    pub fn target(self, target: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn target(self, target: impl AsRef<[u8]>) -> Self {
         let target = target.as_ref();
         if target.len() > field::LINK.1 {
             return self.pax("linkpath", target);
@@ -155,65 +155,63 @@ impl Member {
     }
 
     /// The data, and its size in the header.
-    pub fn data(mut self, data: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn data(mut self, data: impl AsRef<[u8]>) -> Self {
         self.data = data.as_ref().to_vec();
         let size = self.data.len() as i128;
         self.number(field::SIZE, size)
     }
 
     /// A header that says this size, whatever the data.
-    pub fn claimed_size(self, size: u64) -> Self {
+    pub(crate) fn claimed_size(self, size: u64) -> Self {
         self.number(field::SIZE, size.into())
     }
 
     /// A record of the PAX header before the entry.
-    pub fn pax(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn pax(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
         self.pax.extend(pax_record(key.as_bytes(), value.as_ref()));
         self
     }
 
     /// Any bytes in the PAX header before the entry.
-    pub fn raw_pax(mut self, bytes: &[u8]) -> Self {
+    pub(crate) fn raw_pax(mut self, bytes: &[u8]) -> Self {
         self.pax.extend(bytes);
         self
     }
 
     /// A GNU long name before the entry.
-    pub fn gnu_name(self, name: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn gnu_name(self, name: impl AsRef<[u8]>) -> Self {
         self.gnu_extended(b'L', name.as_ref())
     }
 
     /// A GNU long link before the entry.
-    pub fn gnu_target(self, target: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn gnu_target(self, target: impl AsRef<[u8]>) -> Self {
         self.gnu_extended(b'K', target.as_ref())
     }
 
     fn gnu_extended(mut self, flag: u8, text: &[u8]) -> Self {
         let text = [text, b"\0"].concat();
-        self.extended
-            .extend(Self::new(flag, "././@LongLink").gnu().data(text).bytes());
+        self.extended.extend(Self::new(flag, "././@LongLink").gnu().data(text).bytes());
         self
     }
 
     /// GNU's magic in place of POSIX's.
-    pub fn gnu(self) -> Self {
+    pub(crate) fn gnu(self) -> Self {
         self.field(field::MAGIC, b"ustar  \0")
     }
 
     /// No magic.
-    pub fn v7(self) -> Self {
+    pub(crate) fn v7(self) -> Self {
         self.field(field::MAGIC, [])
     }
 
     /// A descriptor of a sparse map in the header's own place for four of them.
-    pub fn gnu_run(self, index: usize, offset: u64, length: u64) -> Self {
+    pub(crate) fn gnu_run(self, index: usize, offset: u64, length: u64) -> Self {
         let start = field::GNU_SPARSE.0 + index * 24;
-        self.number((start, 12), offset.into())
-            .number((start + 12, 12), length.into())
+        self.number((start, 12), offset.into()).number((start + 12, 12), length.into())
     }
 
     /// An extension block with up to 21 descriptors; the header, or the block before it, must announce it.
-    pub fn gnu_extension(mut self, runs: &[(u64, u64)], another_follows: bool) -> Self {
+    pub(crate) fn gnu_extension(mut self, runs: &[(u64, u64)], another_follows: bool) -> Self {
         let mut block = [0; BLOCK];
         for (index, &(offset, length)) in runs.iter().enumerate() {
             put(&mut block, (index * 24, 12), offset.into());
@@ -225,21 +223,21 @@ impl Member {
     }
 
     /// The bytes of a field, zeros behind them.
-    pub fn field(mut self, (start, length): (usize, usize), bytes: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn field(mut self, (start, length): (usize, usize), bytes: impl AsRef<[u8]>) -> Self {
         let field = &mut self.header[start..start + length];
         field.fill(0);
         field[..bytes.as_ref().len()].copy_from_slice(bytes.as_ref());
         self
     }
 
-    pub fn octal(self, field: (usize, usize), value: u64) -> Self {
+    pub(crate) fn octal(self, field: (usize, usize), value: u64) -> Self {
         let width = field.1 - 1;
         let digits = format!("{value:0width$o}");
         assert_eq!(digits.len(), width, "{value} does not fit");
         self.field(field, digits)
     }
 
-    pub fn base256(mut self, field: (usize, usize), value: i128) -> Self {
+    pub(crate) fn base256(mut self, field: (usize, usize), value: i128) -> Self {
         put_base256(&mut self.header, field, value);
         self
     }
@@ -249,13 +247,13 @@ impl Member {
         self
     }
 
-    pub fn wrong_checksum(mut self) -> Self {
+    pub(crate) fn wrong_checksum(mut self) -> Self {
         self.right_checksum = false;
         self
     }
 
     /// Its blocks.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.extended.clone();
         if !self.pax.is_empty() {
             bytes.extend(Self::new(b'x', "PaxHeaders/entry").data(&self.pax).bytes());
@@ -275,16 +273,14 @@ impl Member {
 }
 
 /// A global PAX header with these records.
-pub fn global(records: &[(&str, &str)]) -> Member {
-    let records: Vec<u8> = records
-        .iter()
-        .flat_map(|(key, value)| pax_record(key.as_bytes(), value.as_bytes()))
-        .collect();
+pub(crate) fn global(records: &[(&str, &str)]) -> Member {
+    let records: Vec<u8> =
+        records.iter().flat_map(|(key, value)| pax_record(key.as_bytes(), value.as_bytes())).collect();
     Member::new(b'g', "pax_global_header").data(records)
 }
 
 /// "length key=value\n", the length counting itself.
-pub fn pax_record(key: &[u8], value: &[u8]) -> Vec<u8> {
+pub(crate) fn pax_record(key: &[u8], value: &[u8]) -> Vec<u8> {
     let rest = [b" ", key, b"=", value, b"\n"].concat();
     let mut length = rest.len();
     while length != rest.len() + length.to_string().len() {
