@@ -4,7 +4,9 @@
 
 use crate::decompress::DecompressError;
 use crate::entry::EntryError;
+use crate::merge::MergeError;
 use crate::tar::TarError;
+use crate::xattr::XattrsFull;
 
 /// Anything that can go wrong between a compressed blob and the merged tree.
 #[derive(Debug, thiserror::Error)]
@@ -19,4 +21,10 @@ pub enum Error {
     /// An entry does not fit into the list of the layer's entries.
     #[error(transparent)]
     Entry(#[from] EntryError),
+    /// The layer has more extended attributes than are taken.
+    #[error(transparent)]
+    Xattrs(#[from] XattrsFull),
+    /// The entries do not fit on the layers below.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
 }

@@ -24,3 +24,6 @@ pub mod sink;
 pub mod tar;
 pub mod tree;
 pub mod xattr;
+
+pub use error::Error;
+pub use sink::ContentSink;

@@ -27,7 +27,7 @@ const PIECE: usize = 256 << 10;
 const KEPT_ATTRIBUTES: [&[u8]; 3] = [b"user.", b"security.capability", b"system.posix_acl_"];
 
 /// Reads an addition: entries into a list, contents into `sink`. Returns the list and a digest of all that was read.
-pub fn read<S>(addition: &Addition, sink: &mut S) -> Result<(Entries, String), LayerError>
+pub(crate) fn read<S>(addition: &Addition, sink: &mut S) -> Result<(Entries, String), LayerError>
 where
     S: ContentSink<Error = banger_ext4::Error>,
 {
@@ -102,8 +102,11 @@ where
             self.push(target, Kind::Socket, path, metadata)
         } else {
             let (major, minor) = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
-            let device =
-                if kind.is_char_device() { Kind::CharDevice { major, minor } } else { Kind::BlockDevice { major, minor } };
+            let device = if kind.is_char_device() {
+                Kind::CharDevice { major, minor }
+            } else {
+                Kind::BlockDevice { major, minor }
+            };
             self.push(target, device, path, metadata)
         }
     }
@@ -177,8 +180,15 @@ where
         };
         let [first, second] = numbers;
         let seconds = entry.mtime.seconds.cast_unsigned();
-        let fixed =
-            [first, second, entry.mode.into(), entry.uid.into(), entry.gid.into(), seconds, entry.mtime.nanoseconds.into()];
+        let fixed = [
+            first,
+            second,
+            entry.mode.into(),
+            entry.uid.into(),
+            entry.gid.into(),
+            seconds,
+            entry.mtime.nanoseconds.into(),
+        ];
         self.digest.update([letter]);
         for number in fixed {
             self.digest.update(number.to_le_bytes());
@@ -200,13 +210,17 @@ fn attributes(path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
         Err(error) => return Err(Error::io("list the attributes of", path, error.into())),
     }
     let kept = |name: &&[u8]| KEPT_ATTRIBUTES.iter().any(|prefix| name.starts_with(prefix));
-    names.split(|&byte| byte == 0).filter(kept).map(|name| {
-        let mut value = Vec::with_capacity(64 << 10);
-        let c_name = CString::new(name).map_err(|error| Error::io("name an attribute of", path, error.into()))?;
-        rustix::fs::lgetxattr(path, &c_name, rustix::buffer::spare_capacity(&mut value))
-            .map_err(|error| Error::io("read an attribute of", path, error.into()))?;
-        Ok((name.to_vec(), value))
-    }).collect()
+    names
+        .split(|&byte| byte == 0)
+        .filter(kept)
+        .map(|name| {
+            let mut value = Vec::with_capacity(64 << 10);
+            let c_name = CString::new(name).map_err(|error| Error::io("name an attribute of", path, error.into()))?;
+            rustix::fs::lgetxattr(path, &c_name, rustix::buffer::spare_capacity(&mut value))
+                .map_err(|error| Error::io("read an attribute of", path, error.into()))?;
+            Ok((name.to_vec(), value))
+        })
+        .collect()
 }
 
 fn refused(path: &Path, reason: &str) -> Error {

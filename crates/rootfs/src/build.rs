@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use banger_ext4::write::{FinishOptions, Image};
+use banger_ext4::write::Image;
 use banger_layers::entry::Time;
 use banger_oci::{OpenOptions, Source};
 use std::os::unix::fs::MetadataExt;
@@ -52,15 +52,17 @@ pub fn build(source: &Source, options: &Options, progress: &dyn Progress) -> Res
     progress.event(Event::Stage(Stage::Metadata));
     let (of_image, of_additions) = unpacked.digests.split_at(image.layers().len());
     let identity = Inputs::new(image.manifest_digest(), of_image, of_additions, options).identity(options.uuid);
+    let entries = unpacked.tree.names() as u64 + 1;
     let tree = disk::tree(&unpacked.tree)?;
-    let finish = FinishOptions {
+    drop(unpacked.tree);
+    let finish = banger_ext4::write::Options {
         size: options.size,
-        label: options.label.as_bytes(),
+        label: options.label.clone().into_bytes(),
         uuid: identity.uuid,
         hash_seed: identity.hash_seed,
         time: time.seconds,
     };
-    target.finish(&tree, unpacked.segments, &finish)?;
+    target.finish(tree, &unpacked.segments, &finish)?;
     seconds.metadata = clock.lap();
 
     if options.sync {
@@ -84,7 +86,7 @@ pub fn build(source: &Source, options: &Options, progress: &dyn Progress) -> Res
         path: options.output.clone(),
         size: metadata.size(),
         allocated: metadata.blocks() * STAT_BLOCK,
-        entries: unpacked.tree.names() as u64 + 1,
+        entries,
         manifest_digest: image.manifest_digest().copied(),
         content_id: identity.content_id,
         checksum,

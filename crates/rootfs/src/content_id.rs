@@ -14,7 +14,7 @@ const FORMAT_VERSION: u32 = 1;
 
 /// Everything that the bytes of an image depend on.
 #[derive(Debug, Serialize)]
-pub struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     format: u32,
     /// Digest of the manifest; of the decompressed archive where there is none.
     image: String,
@@ -28,24 +28,29 @@ pub struct Inputs<'a> {
 
 /// What follows from the inputs.
 #[derive(Debug, Eq, PartialEq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// `sha256:` and 64 hexadecimal digits.
-    pub content_id: String,
+    pub(crate) content_id: String,
     /// `s_uuid`.
-    pub uuid: [u8; 16],
+    pub(crate) uuid: [u8; 16],
     /// `s_hash_seed`, of directories.
-    pub hash_seed: [u8; 16],
+    pub(crate) hash_seed: [u8; 16],
 }
 
 impl<'a> Inputs<'a> {
     /// `layers` and `additions` are the digests of what was read; the manifest, where there is one, names its layers itself.
-    pub fn new(manifest: Option<&Digest>, layers: &[String], additions: &'a [String], options: &'a Options) -> Self {
+    pub(crate) fn new(
+        manifest: Option<&Digest>,
+        layers: &[String],
+        additions: &'a [String],
+        options: &'a Options,
+    ) -> Self {
         let image = manifest.map_or_else(|| layers.join(" "), Digest::to_string);
         Self { format: FORMAT_VERSION, image, additions, size: options.size, label: &options.label, uuid: None }
     }
 
     /// Derives the identity; a given `uuid` replaces the derived one and is part of the content id.
-    pub fn identity(mut self, uuid: Option<[u8; 16]>) -> Identity {
+    pub(crate) fn identity(mut self, uuid: Option<[u8; 16]>) -> Identity {
         let (derived, hash_seed) = split(&self.digest());
         self.uuid = uuid;
         Identity {
@@ -77,7 +82,7 @@ fn as_uuid(mut bytes: [u8; 16]) -> [u8; 16] {
 }
 
 /// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.

@@ -1,5 +1,6 @@
 //! From the merged tree to the tree that is written.
 
+use banger_ext4::spec::inode::Timestamp;
 use banger_ext4::write as ext4;
 use banger_layers::tree::{Inode, InodeId, Node, Tree};
 
@@ -8,7 +9,7 @@ use crate::error::Error;
 /// The same tree, as the writer takes it: its order is that of the walk, and so depends on the names alone.
 ///
 /// Segments are numbered like layers.
-pub fn tree(merged: &Tree) -> Result<ext4::Tree, Error> {
+pub(crate) fn tree(merged: &Tree) -> Result<ext4::Tree, Error> {
     let mut conversion = Conversion {
         merged,
         disk: ext4::Tree::new(plain(&merged.inode(merged.root()))),
@@ -17,7 +18,7 @@ pub fn tree(merged: &Tree) -> Result<ext4::Tree, Error> {
     conversion.root()?;
     for dirent in merged.walk() {
         let added = conversion.add(dirent.parent, dirent.name, dirent.inode);
-        added.map_err(|source| Error::Entry { path: merged.path(dirent), source: Box::new(source) })?;
+        added.map_err(|source| Error::Entry { path: merged.path_of(dirent), source: Box::new(source) })?;
     }
     Ok(conversion.disk)
 }
@@ -83,7 +84,7 @@ fn plain<'a>(inode: &Inode<'a>) -> ext4::Node<'a> {
         mode: inode.mode,
         uid: inode.uid,
         gid: inode.gid,
-        mtime: ext4::Timestamp { seconds: inode.mtime.seconds, nanoseconds: inode.mtime.nanoseconds },
+        mtime: Timestamp { seconds: inode.mtime.seconds, nanoseconds: inode.mtime.nanoseconds },
         xattrs: ext4::Xattrs::NONE,
     }
 }

@@ -56,7 +56,8 @@ impl Options {
 pub struct Addition {
     /// The file or directory on the host; symbolic links below it are kept as links.
     pub source: PathBuf,
-    /// Where it goes in the image, from its root. A trailing `/` puts it into that directory under its own name.
+    /// Where it goes in the image: an absolute path. A file whose target ends with `/` keeps its own name below it; a
+    /// directory becomes the target, whether there is one already or not.
     pub target: Vec<u8>,
     /// Owner of all that is added.
     pub uid: u32,

@@ -21,7 +21,7 @@ const INFIX: &str = ".banger-";
 
 /// An image file that is being written.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     file: File,
     target: PathBuf,
     replace: bool,
@@ -31,7 +31,7 @@ pub struct Output {
 
 impl Output {
     /// Begins a file that will appear at `target`, over what is there only when `replace` is set.
-    pub fn create(target: &Path, replace: bool) -> Result<Self, Error> {
+    pub(crate) fn create(target: &Path, replace: bool) -> Result<Self, Error> {
         if target.file_name().is_none() || target.is_dir() {
             return Err(Error::OutputIsDirectory { path: target.to_owned() });
         }
@@ -58,17 +58,17 @@ impl Output {
     }
 
     /// The file to write into.
-    pub fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
     /// Waits until everything written is on the disk.
-    pub fn sync(&self) -> Result<(), Error> {
+    pub(crate) fn sync(&self) -> Result<(), Error> {
         self.file.sync_all().at("sync", &self.target)
     }
 
     /// Gives the finished file its name. With `sync` the name too is on the disk when this returns.
-    pub fn publish(mut self, sync: bool) -> Result<(), Error> {
+    pub(crate) fn publish(mut self, sync: bool) -> Result<(), Error> {
         if self.replace {
             let hidden = match self.hidden.take() {
                 Some(name) => name,
@@ -132,7 +132,7 @@ fn is_unsupported(error: rustix::io::Errno) -> bool {
 }
 
 /// The directory that a path's last component stands in.
-pub fn directory_of(path: &Path) -> &Path {
+pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

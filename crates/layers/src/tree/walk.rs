@@ -19,6 +19,11 @@ impl Tree {
         names.into_iter().map(|id| self.show(id))
     }
 
+    /// The path of a name, from the root, without a slash in front: for messages.
+    pub fn path_of(&self, dirent: Dirent<'_>) -> Vec<u8> {
+        self.find(dirent.parent, dirent.name).map_or_else(|| dirent.name.to_vec(), |id| self.path(id))
+    }
+
     fn show(&self, id: DirentId) -> Dirent<'_> {
         Dirent { parent: InodeId(self.dirent(id).parent), name: self.name(id), inode: self.target(id) }
     }

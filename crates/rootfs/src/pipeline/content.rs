@@ -5,21 +5,21 @@ use banger_layers::ContentSink;
 
 /// The image's writer, as the reader of archives wants it.
 #[derive(Debug)]
-pub struct LayerContent(ContentWriter);
+pub(crate) struct LayerContent(ContentWriter);
 
 impl LayerContent {
     /// Takes contents for one layer.
-    pub fn new(writer: ContentWriter) -> Self {
+    pub(crate) fn new(writer: ContentWriter) -> Self {
         Self(writer)
     }
 
     /// Where they go is known: from here on straight there, and what has been collected moves.
-    pub fn place(&mut self, base: u64) -> Result<(), banger_ext4::Error> {
+    pub(crate) fn place(&mut self, base: u64) -> Result<(), banger_ext4::Error> {
         if self.0.is_placed() { Ok(()) } else { self.0.place(base) }
     }
 
     /// That was all.
-    pub fn done(self) -> Result<Segment, banger_ext4::Error> {
+    pub(crate) fn done(self) -> Result<Segment, banger_ext4::Error> {
         self.0.done()
     }
 }

@@ -23,7 +23,7 @@ const CHUNK: usize = 256 << 10;
 const CHUNKS: usize = 4;
 
 /// Who follows the reading of a layer.
-pub trait Watch: Sync {
+pub(crate) trait Watch: Sync {
     /// So many more bytes of the blob have been read.
     fn advanced(&self, bytes: u64);
     /// Whether to give up: the error of another layer counts.
@@ -36,7 +36,11 @@ pub trait Watch: Sync {
 ///
 /// # Errors
 /// The first thing that is wrong; when the blob is not the one promised, that.
-pub fn read(layer: &Layer, content: &mut LayerContent, watch: &dyn Watch) -> Result<(Entries, Digest), LayerError> {
+pub(crate) fn read(
+    layer: &Layer,
+    content: &mut LayerContent,
+    watch: &dyn Watch,
+) -> Result<(Entries, Digest), LayerError> {
     let (full, chunks) = sync_channel(CHUNKS);
     let (give_back, spare) = channel();
     for _ in 0..CHUNKS {
@@ -46,7 +50,7 @@ pub fn read(layer: &Layer, content: &mut LayerContent, watch: &dyn Watch) -> Res
     std::thread::scope(|scope| {
         let decoder = scope.spawn(move || decode(layer, &full, &spare, watch));
         let mut parser = Parser::new(layer);
-        let parsed = chunks.iter().try_for_each(|chunk: Chunk| {
+        let parsed: Result<(), LayerError> = chunks.iter().try_for_each(|chunk: Chunk| {
             watch.place(content)?;
             parser.take(chunk.bytes(), content)?;
             let _ = give_back.send(chunk.buffer);
@@ -59,7 +63,7 @@ pub fn read(layer: &Layer, content: &mut LayerContent, watch: &dyn Watch) -> Res
             Err(panic) => std::panic::resume_unwind(panic),
         }
         parsed?;
-        parser.finish(layer, content)
+        parser.finish(layer)
     })
 }
 
@@ -149,13 +153,13 @@ impl Parser {
 
     fn take(&mut self, chunk: &[u8], content: &mut LayerContent) -> Result<(), LayerError> {
         self.diff_id.update(chunk);
-        self.reader.feed(chunk, content, &mut self.entries)?;
+        self.reader.feed(chunk, content, &mut self.entries).map_err(banger_layers::Error::from)?;
         Ok(())
     }
 
-    fn finish(self, layer: &Layer, content: &mut LayerContent) -> Result<(Entries, Digest), LayerError> {
-        let Self { mut reader, mut entries, diff_id } = self;
-        reader.finish(content, &mut entries)?;
+    fn finish(self, layer: &Layer) -> Result<(Entries, Digest), LayerError> {
+        let Self { reader, entries, diff_id } = self;
+        reader.finish().map_err(banger_layers::Error::from)?;
         let (actual, _) = diff_id.clone().digest();
         if let Some(expected) = layer.diff_id() {
             diff_id.finish(expected, None).map_err(LayerError::DiffId)?;

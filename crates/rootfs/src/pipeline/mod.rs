@@ -33,7 +33,7 @@ use crate::progress::{Event, LayerSummary, Progress};
 
 /// Something that becomes a layer of the image.
 #[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
+pub(crate) enum Input<'a> {
     /// A layer of the source image.
     Layer(&'a Layer),
     /// Files of the host.
@@ -42,7 +42,7 @@ pub enum Input<'a> {
 
 impl Input<'_> {
     /// How it is shown.
-    pub fn summary(&self) -> LayerSummary {
+    pub(crate) fn summary(&self) -> LayerSummary {
         match self {
             Input::Layer(layer) => LayerSummary { name: layer.name(), size: layer.size() },
             Input::Addition(addition) => LayerSummary { name: addition.source.display().to_string(), size: None },
@@ -52,13 +52,13 @@ impl Input<'_> {
 
 /// All layers, read and merged.
 #[derive(Debug)]
-pub struct Unpacked {
+pub(crate) struct Unpacked {
     /// What the image holds.
-    pub tree: Tree,
+    pub(crate) tree: Tree,
     /// The contents of each layer, in their places.
-    pub segments: Vec<Segment>,
+    pub(crate) segments: Vec<Segment>,
     /// Of each layer a digest of what was read: its diff ID.
-    pub digests: Vec<String>,
+    pub(crate) digests: Vec<String>,
 }
 
 /// What reading a layer came to, on its way to the merge.
@@ -71,7 +71,7 @@ struct Outcome {
 ///
 /// # Errors
 /// That of the lowest layer among those that failed.
-pub fn unpack(
+pub(crate) fn unpack(
     inputs: &[Input<'_>],
     image: &Image,
     jobs: NonZeroUsize,
@@ -147,7 +147,8 @@ fn merge_all(
             && let Some((entries, digest)) = waiting.remove(&digests.len())
         {
             let layer = digests.len();
-            match merge::apply(&mut tree, layer, &entries) {
+            let number = u32::try_from(layer).unwrap_or(u32::MAX);
+            match merge::apply(&mut tree, number, &entries) {
                 Ok(()) => digests.push(digest),
                 Err(error) => {
                     failure = Some((layer, banger_layers::Error::from(error).into()));
@@ -204,7 +205,9 @@ impl Worker<'_> {
         let watch = Follow { worker: self, layer: index };
         let mut content = LayerContent::new(self.image.content());
         let read = match input {
-            Input::Layer(layer) => layer::read(layer, &mut content, &watch).map(|(entries, id)| (entries, id.to_string())),
+            Input::Layer(layer) => {
+                layer::read(layer, &mut content, &watch).map(|(entries, id)| (entries, id.to_string()))
+            }
             Input::Addition(addition) => addition::read(addition, &mut content),
         };
         let (entries, digest) = read?;

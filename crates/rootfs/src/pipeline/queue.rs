@@ -12,7 +12,7 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// A piece of work for one thread.
 #[derive(Debug, Eq, PartialEq)]
-pub enum Task<W> {
+pub(crate) enum Task<W> {
     /// Read this layer.
     Read(usize),
     /// Place what a layer, read before its turn, holds in its segment.
@@ -28,7 +28,7 @@ pub enum Task<W> {
 
 /// The work of all threads on one image.
 #[derive(Debug)]
-pub struct Queue<W> {
+pub(crate) struct Queue<W> {
     state: Mutex<State<W>>,
     changed: Condvar,
     bases: Vec<AtomicU64>,
@@ -45,7 +45,7 @@ struct State<W> {
 
 impl<W> Queue<W> {
     /// A queue for `layers` layers, the first of which begins at block 0.
-    pub fn new(layers: usize) -> Self {
+    pub(crate) fn new(layers: usize) -> Self {
         let bases: Vec<_> = (0..layers).map(|_| AtomicU64::new(UNKNOWN)).collect();
         if let Some(first) = bases.first() {
             first.store(0, Ordering::Release);
@@ -60,13 +60,14 @@ impl<W> Queue<W> {
     }
 
     /// The next piece of work; waits while there may be some later. `None` when all is done or somebody stopped.
-    pub fn next(&self) -> Option<Task<W>> {
+    pub(crate) fn next(&self) -> Option<Task<W>> {
         let mut state = self.lock();
         loop {
             if self.is_stopped() {
                 return None;
             }
-            let ready = (0..self.bases.len()).find_map(|layer| Some((layer, self.base(layer)?, state.parked.get_mut(layer)?.take()?)));
+            let ready = (0..self.bases.len())
+                .find_map(|layer| Some((layer, self.base(layer)?, state.parked.get_mut(layer)?.take()?)));
             if let Some((layer, base, writer)) = ready {
                 return Some(Task::Place { layer, writer, base });
             }
@@ -84,14 +85,14 @@ impl<W> Queue<W> {
     }
 
     /// Where the content of a layer begins, in blocks, if every lower layer has been read.
-    pub fn base(&self, layer: usize) -> Option<u64> {
+    pub(crate) fn base(&self, layer: usize) -> Option<u64> {
         let base = self.bases.get(layer)?.load(Ordering::Acquire);
         (base != UNKNOWN).then_some(base)
     }
 
     /// A layer has been read to its end and holds this many blocks. Gives the writer back with its base when that is
     /// known, else parks it.
-    pub fn finish(&self, layer: usize, blocks: u64, writer: W) -> Option<(W, u64)> {
+    pub(crate) fn finish(&self, layer: usize, blocks: u64, writer: W) -> Option<(W, u64)> {
         let mut state = self.lock();
         if let Some(slot) = state.blocks.get_mut(layer) {
             *slot = Some(blocks);
@@ -110,7 +111,7 @@ impl<W> Queue<W> {
     }
 
     /// Makes every thread stop at its next look.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         // Taken so that nobody is between its look at `stopped` and its wait.
         drop(self.lock());
@@ -118,7 +119,7 @@ impl<W> Queue<W> {
     }
 
     /// Whether somebody stopped.
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 
