@@ -65,7 +65,7 @@ pub(super) struct Blocks<S> {
     source: S,
     /// Bytes of a block.
     size: u32,
-    /// First and last block but one that exist.
+    /// The first block that exists, and the one after the last.
     first: u64,
     end: u64,
     cache: Mutex<Cache>,
@@ -110,10 +110,9 @@ impl<S: Source> Blocks<S> {
         let mut block = vec![0; bytes];
         self.read_bytes(&mut block, number, 0)?;
         let block: Arc<[u8]> = block.into();
-        if cache.order.len() >= CACHE_BYTES.checked_div(bytes).unwrap_or(0) {
-            if let Some(oldest) = cache.order.pop_front() {
-                cache.blocks.remove(&oldest);
-            }
+        let is_full = cache.order.len() >= CACHE_BYTES.checked_div(bytes).unwrap_or(0);
+        if let Some(oldest) = cache.order.pop_front_if(|_| is_full) {
+            cache.blocks.remove(&oldest);
         }
         cache.order.push_back(number);
         cache.blocks.insert(number, Arc::clone(&block));

@@ -120,6 +120,10 @@ impl<S: Source> Reader<S> {
         let block = self.blocks.get(place, None)?;
         let start = usize::try_from(skip).unwrap_or(usize::MAX);
         let bytes = block.get(start..).and_then(|rest| rest.get(..self.superblock.inode_bytes())).unwrap_or(&[]);
+        // The rest of an inode table may never have been written: without a checksum, it is free all the same.
+        if bytes.iter().all(|&byte| byte == 0) {
+            return Err(Error::Inode { inode: number, problem: "it is not in use" });
+        }
         let inode = Inode::decode(self.seed, number, bytes).map_err(|source| Error::Block {
             block: place,
             inode: Some(number),

@@ -2,17 +2,17 @@
 //! names.
 //!
 //! In a damaged image a directory may contain itself, or blocks of one directory may belong to others too. A walk
-//! enters a directory once only and none whose path is longer than [`PATH_BYTES`], and reads no more directory blocks than the file system
-//! has blocks; so it ends, in time and memory bounded by the size of the image.
+//! enters a directory once only and none whose path is longer than [`PATH_BYTES`], and reads no more directory blocks
+//! than the file system has blocks; so it ends, in time and memory bounded by the size of the image.
 
 use std::collections::BTreeSet;
 
 use super::{DirEntry, Error, Reader, Source, Stat};
 use crate::spec::FileType;
 
-/// The longest path of a directory that a walk enters, in bytes. System calls take 4,096 at once; longer paths exist, but
-/// each entry carries a copy of its own.
-pub const PATH_BYTES: usize = 65_535;
+/// The longest path of a directory that a walk enters, in bytes. System calls take 4,096 at once; longer paths exist,
+/// but each entry below has a copy of its own.
+const PATH_BYTES: usize = 65_535;
 
 /// Something that a walk has met.
 #[derive(Clone, Debug, PartialEq, Eq)]

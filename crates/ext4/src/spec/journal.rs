@@ -46,6 +46,8 @@ pub struct JournalSuperblock {
     pub uuid: [u8; 16],
     /// `s_nr_users`, 0x40: file systems that use the journal.
     pub users: u32,
+    /// `s_head`, 0x58: where the log goes on, of an empty journal of a kernel that says it; else 0.
+    pub head: u32,
 }
 
 impl JournalSuperblock {
@@ -64,6 +66,7 @@ impl JournalSuperblock {
             feature_ro_compat: 0,
             uuid,
             users: 1,
+            head: 0,
         }
     }
 
@@ -87,6 +90,7 @@ impl JournalSuperblock {
         put32_be(out, 0x2C, self.feature_ro_compat);
         put(out, 0x30, &self.uuid);
         put32_be(out, 0x40, self.users);
+        put32_be(out, 0x58, self.head);
         if self.has_checksum() {
             put8(out, 0x50, CHECKSUM_CRC32C);
             let sum = checksum::journal_superblock(out);
@@ -120,6 +124,7 @@ impl JournalSuperblock {
             feature_ro_compat: get32_be(bytes, 0x2C),
             uuid: get_array(bytes, 0x30),
             users: get32_be(bytes, 0x40),
+            head: get32_be(bytes, 0x58),
         };
         if superblock.has_checksum() {
             let kind = get8(bytes, 0x50);
