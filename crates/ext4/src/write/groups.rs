@@ -74,7 +74,10 @@ fn describe(plan: &Plan, written: &Written) -> Vec<GroupDescriptor> {
     groups
 }
 
-/// Writes the block bitmaps of all groups in which more is in use than a head.
+/// Writes the block bitmaps, and says in which groups nothing is in use but a head.
+///
+/// What says so lets the kernel do without those bitmaps. They are written all the same, as e2fsck reads them when it
+/// is told to start from a backup: it then believes no such flags.
 fn block_bitmaps(
     plan: &Plan,
     seed: Seed,
@@ -105,15 +108,14 @@ fn block_bitmaps(
         let head = if has_head(number) { HEAD } else { 0 };
         if number != last && u64::from(group.free_blocks) == BLOCKS_PER_GROUP - head {
             group.flags |= BLOCK_UNINIT;
-        } else {
-            group.block_bitmap_checksum = checksum::bitmap(seed, &bitmap);
-            *stream.block(group.block_bitmap)? = bitmap;
         }
+        group.block_bitmap_checksum = checksum::bitmap(seed, &bitmap);
+        *stream.block(group.block_bitmap)? = bitmap;
     }
     Ok(())
 }
 
-/// Writes the inode bitmaps of all groups in which inodes are in use.
+/// Writes the inode bitmaps, and says in which groups no inode is in use.
 fn inode_bitmaps(
     plan: &Plan,
     written: &Written,
@@ -126,7 +128,6 @@ fn inode_bitmaps(
         let used = written.inodes.saturating_sub(number * per_group).min(per_group);
         if used == 0 {
             group.flags |= INODE_UNINIT;
-            continue;
         }
         let mut bitmap = [0xFF; BLOCK_BYTES];
         clear(&mut bitmap, used, per_group);
