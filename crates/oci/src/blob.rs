@@ -29,15 +29,18 @@ pub fn document(blobs: &dyn Blobs, descriptor: &Descriptor, limit: u64, what: &s
     if descriptor.size > limit {
         return Err(Error::Limit { what: what.to_owned(), actual: descriptor.size, limit, unit: "bytes" });
     }
-    let bytes = read_limited(blobs.open(descriptor)?, descriptor.size, what)?.ok_or_else(|| Error::Integrity {
-        what: format!("{what} in {}", blobs.place()),
-        source: Mismatch::Longer { expected: descriptor.size },
+    let damaged = |source| Error::Integrity { what: format!("{what} in {}", blobs.place()), source };
+    let reader = blobs.open(descriptor).map_err(|error| match error {
+        // The place knows only of blobs; here it is known what the blob is.
+        Error::Integrity { source, .. } => damaged(source),
+        Error::Missing { place, .. } => Error::Missing { what: what.to_owned(), place },
+        error => error,
     })?;
+    let bytes = read_limited(reader, descriptor.size, what)?
+        .ok_or_else(|| damaged(Mismatch::Longer { expected: descriptor.size }))?;
     let mut verifier = Verifier::new(descriptor.digest.algorithm());
     verifier.update(&bytes);
-    verifier
-        .finish(&descriptor.digest, Some(descriptor.size))
-        .map_err(|source| Error::Integrity { what: format!("{what} in {}", blobs.place()), source })?;
+    verifier.finish(&descriptor.digest, Some(descriptor.size)).map_err(damaged)?;
     Ok(bytes)
 }
 

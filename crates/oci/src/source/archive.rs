@@ -79,6 +79,11 @@ impl Archive {
         &self.file
     }
 
+    /// Whether there is a member of that name, of whatever kind.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        normal_name(path.as_bytes()).is_some_and(|name| self.members.contains_key(name.as_slice()))
+    }
+
     /// Finds the content of a member, through links. `None` when there is no member of that name.
     ///
     /// # Errors
@@ -157,11 +162,12 @@ impl Walk {
                         return self.end_without_mark(headers, offset);
                     }
                     // The parser may ask for no more than it has been given, when it looks for the end of a line.
-                    wanted = min_bytes.max(wanted.saturating_add(BLOCK));
-                    if wanted > HEADERS {
+                    // Twice as much each time, so that long headers cost no more than a few reads of them.
+                    if min_bytes > HEADERS || wanted == HEADERS {
                         let reason = format!("the headers at byte {offset} are too long");
                         return Err(Error::malformed(self.archive.name.clone(), reason));
                     }
+                    wanted = min_bytes.max(wanted.saturating_mul(2)).min(HEADERS);
                     continue;
                 }
                 ParseEvent::GlobalExtensions { consumed, .. } => consumed as u64,
@@ -304,9 +310,9 @@ impl Files for Archive {
     }
 
     fn absence(&self) -> Result<()> {
-        let reason = if self.find("manifest.json")?.is_some() {
+        let reason = if self.has("manifest.json") {
             "it is no archive of an image layout, but has a manifest.json: name it as docker-archive:FILE"
-        } else if self.find("etc")?.is_some() || self.find("usr")?.is_some() {
+        } else if self.has("etc") || self.has("usr") {
             "it is no archive of an image layout, but looks like a root file system: name it as tar:FILE"
         } else {
             return Ok(());

@@ -62,7 +62,7 @@ pub(crate) fn open(archive: Archive, image: &Selector, options: &OpenOptions) ->
 fn read_manifest(archive: &Archive) -> Result<Vec<Entry>> {
     let what = archive.member_name(MANIFEST);
     let Some(bytes) = archive.read(MANIFEST, ARCHIVE_MANIFEST_BYTES)? else {
-        if archive.find("oci-layout")?.is_some() {
+        if archive.has("oci-layout") {
             let reason = "it has no manifest.json, but is an image layout: name it as oci-archive:FILE";
             return Err(Error::unsupported(archive.name(), reason));
         }

@@ -1,0 +1,13 @@
+//! What the crate promises: each test states an input and what must come of it.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails the test that called it")]
+
+mod archives;
+mod docker;
+mod documents;
+mod judges;
+mod layouts;
+mod platforms;
+mod properties;
+mod stdin;
+mod support;
