@@ -48,9 +48,9 @@ fn bytes_that_end_within_anything_are_an_error() {
             (_, Problem::Truncated { end: said }) => {
                 assert_eq!(*said, end as u64);
                 let expected = match end {
-                    ..512 => (None, 0),
-                    ..1024 => (Some("first".into()), 0),
-                    ..2560 => (None, 1024),
+                    0..512 => (None, 0),
+                    512..1024 => (Some("first".into()), 0),
+                    1024..2560 => (None, 1024),
                     _ => (Some("file".into()), 2048),
                 };
                 assert_eq!((path, offset), expected, "{end}");
