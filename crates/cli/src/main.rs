@@ -1,2 +1,47 @@
-//! The `banger` command.
-fn main() {}
+//! The `banger` command: arguments in, listings, progress and errors out.
+//!
+//! Standard output is for data only; progress and messages go to standard error.
+
+mod args;
+mod build;
+mod exit;
+mod failure;
+mod hints;
+mod inspect;
+mod man;
+mod progress;
+mod text;
+mod usage;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            anstream::ColorChoice::from(usage::color(std::env::args_os())).write_global();
+            return usage::answer(&error);
+        }
+    };
+    anstream::ColorChoice::from(args.color).write_global();
+    match args.command {
+        Command::Build(build) => build::run(build),
+        Command::Ls(ls) => inspect::ls(&ls),
+        Command::Cat(cat) => inspect::cat(&cat),
+        Command::Stat(stat) => inspect::stat(&stat),
+        Command::Man(man) => man::run(&man),
+    }
+}

@@ -1,0 +1,153 @@
+//! How a command fails: one line, the chain of causes, and what to do about it.
+//!
+//! ```text
+//! error: cannot write the file system
+//!   caused by: the content needs 1073741824 bytes
+//!
+//! hint: ask for more with --size 1G
+//! ```
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::exit::Exit;
+use crate::text::Line;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Whoever read standard output has seen enough. Nobody needs to be told.
+    Closed,
+    /// Something went wrong.
+    Message(Box<Message>),
+}
+
+/// What is told on standard error.
+#[derive(Debug)]
+pub(crate) struct Message {
+    exit: Exit,
+    error: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without a deeper cause.
+    pub(crate) fn new(exit: Exit, error: impl Into<String>) -> Self {
+        Self::Message(Box::new(Message { exit, error: error.into(), causes: Vec::new(), hints: Vec::new() }))
+    }
+
+    /// A failure whose causes are those of `error`.
+    pub(crate) fn of(exit: Exit, error: &dyn Error) -> Self {
+        let failure = Self::new(exit, error.to_string());
+        match error.source() {
+            Some(cause) => failure.because(cause),
+            None => failure,
+        }
+    }
+
+    /// Standard output could not be written.
+    pub(crate) fn stdout(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::Closed;
+        }
+        Self::new(exit_of_io(&error), "cannot write to standard output").because(&error)
+    }
+
+    /// A file of the host could not be used.
+    pub(crate) fn file(action: &str, path: &std::path::Path, error: &io::Error) -> Self {
+        Self::new(exit_of_io(error), format!("cannot {action} {}", path.display())).because(error)
+    }
+
+    /// Adds a cause and what is behind it.
+    pub(crate) fn because(mut self, cause: &dyn Error) -> Self {
+        if let Self::Message(message) = &mut self {
+            let mut next = Some(cause);
+            while let Some(cause) = next {
+                message.causes.push(cause.to_string());
+                next = cause.source();
+            }
+        }
+        self
+    }
+
+    /// Adds what to do.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Message(message) = &mut self {
+            message.hints.push(hint.into());
+        }
+        self
+    }
+
+    /// Tells it on standard error.
+    pub(crate) fn report(&self) -> ExitCode {
+        let Self::Message(message) = self else { return ExitCode::SUCCESS };
+        // Nothing is left to do when standard error is closed too.
+        let _ = message.write(&mut anstream::stderr().lock());
+        message.exit.into()
+    }
+}
+
+impl Message {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{ERROR}error:{ERROR:#} {}", Line(&self.error))?;
+        for cause in &self.causes {
+            writeln!(out, "  caused by: {}", Line(cause))?;
+        }
+        if !self.hints.is_empty() {
+            writeln!(out)?;
+        }
+        for hint in &self.hints {
+            writeln!(out, "{HINT}hint:{HINT:#} {}", Line(hint))?;
+        }
+        out.flush()
+    }
+}
+
+pub(crate) fn exit_of_io(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::NoSpace,
+        _ => Exit::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(failure: &Failure) -> String {
+        let Failure::Message(message) = failure else { panic!("no message") };
+        let mut out = anstream::StripStream::new(Vec::new());
+        message.write(&mut out).unwrap();
+        String::from_utf8(out.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn causes_and_hints_have_their_places() {
+        let cause = io::Error::other("the cause");
+        let failure = Failure::new(Exit::Usage, "it failed").because(&cause).hint("do this").hint("or that");
+        let expected = "error: it failed\n  caused by: the cause\n\nhint: do this\nhint: or that\n";
+        assert_eq!(text(&failure), expected);
+    }
+
+    #[test]
+    fn foreign_text_cannot_forge_lines() {
+        let failure = Failure::new(Exit::Other, "bad name a\nhint: run this\x1b[1A");
+        assert_eq!(text(&failure), "error: bad name a\\nhint: run this\\u{1b}[1A\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let failure = Failure::stdout(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(matches!(failure, Failure::Closed));
+        let full = Failure::stdout(io::Error::from(io::ErrorKind::StorageFull));
+        assert!(matches!(full, Failure::Message(message) if message.exit == Exit::NoSpace));
+    }
+}

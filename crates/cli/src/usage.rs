@@ -1,0 +1,44 @@
+//! A wrong command line, told as every other error is.
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use crate::args::{Args, Color};
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Help and version are data for standard output; what is wrong with a command line becomes a [`Failure`].
+pub(crate) fn answer(error: &clap::Error) -> Result<(), Failure> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.print().map_err(Failure::stdout),
+        _ => Err(failure(&error.render().to_string())),
+    }
+}
+
+/// The colour choice of a command line that is not right otherwise.
+pub(crate) fn color(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Color {
+    let matches = Args::command().ignore_errors(true).try_get_matches_from(arguments).ok();
+    matches.and_then(|matches| matches.get_one("color").copied()).unwrap_or_default()
+}
+
+/// Turns clap's text into ours: its paragraphs are the error, tips, the usage and the way to the help.
+fn failure(text: &str) -> Failure {
+    let mut paragraphs = text.split("\n\n");
+    let error = paragraphs.next().unwrap_or_default();
+    let error = error.strip_prefix("error: ").unwrap_or(error);
+    let mut failure = Failure::new(Exit::Usage, on_one_line(error));
+    for paragraph in paragraphs {
+        let paragraph = on_one_line(paragraph);
+        if let Some(tip) = paragraph.strip_prefix("tip: ") {
+            failure = failure.hint(tip);
+        } else if let Some(usage) = paragraph.strip_prefix("Usage: ") {
+            let command = usage.split(['[', '<', '-']).next().unwrap_or_default().trim();
+            failure = failure.hint(format!("usage: {usage}")).hint(format!("`{command} --help` explains it"));
+        }
+    }
+    failure
+}
+
+fn on_one_line(paragraph: &str) -> String {
+    paragraph.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}

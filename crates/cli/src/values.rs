@@ -1,0 +1,183 @@
+//! What the values of options look like. Each parser says what it wants when it does not get it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use banger_oci::Platform;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+/// Bytes of a volume label (`s_volume_name`).
+const LABEL_LIMIT: usize = 16;
+
+/// `--add SRC:DST`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) source: PathBuf,
+    pub(crate) target: Vec<u8>,
+}
+
+/// `--add-owner UID[:GID]`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Owner {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// A size in bytes, or in powers of 1024 with `K`, `M`, `G`, `T` (`KiB` and so on are the same).
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = text.get(digits.len()..).unwrap_or_default();
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kib" => 10,
+        "m" | "mib" => 20,
+        "g" | "gib" => 30,
+        "t" | "tib" => 40,
+        "kb" | "mb" | "gb" | "tb" => {
+            let letter = unit.get(..1).unwrap_or_default().to_ascii_uppercase();
+            return Err(format!("{unit} can mean two things; {letter} is a power of 1024"));
+        }
+        _ => return Err("wanted a number of bytes, or a number with K, M, G or T".to_owned()),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("wanted a whole number, such as 512M or 2G".to_owned());
+    }
+    let number: u64 = digits.parse().map_err(|_| "the number is too large".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "the size is too large".to_owned())
+}
+
+/// `os/arch[/variant]`
+pub(crate) fn platform(text: &str) -> Result<Platform, String> {
+    text.parse().map_err(|error| format!("{error}; wanted os/arch[/variant], such as linux/amd64 or linux/arm/v7"))
+}
+
+/// At most 16 bytes, none of them zero.
+pub(crate) fn label(text: &str) -> Result<String, String> {
+    if text.len() > LABEL_LIMIT {
+        return Err(format!("it has {} bytes, and a label has at most {LABEL_LIMIT}", text.len()));
+    }
+    if text.contains('\0') {
+        return Err("a label has no zero bytes".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// 32 hexadecimal digits in groups of 8-4-4-4-12.
+pub(crate) fn uuid(text: &str) -> Result<[u8; 16], String> {
+    let wanted = || "wanted a UUID such as 0b0e7a1c-5f3d-4d7e-9a64-2f6c1d9be001".to_owned();
+    if !text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) || !text.is_ascii() {
+        return Err(wanted());
+    }
+    let digits: String = text.split('-').collect();
+    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wanted());
+    }
+    let number = u128::from_str_radix(&digits, 16).map_err(|_| wanted())?;
+    if number == 0 {
+        // e2fsck takes the nil UUID for a missing one and wants to replace it.
+        return Err("the nil UUID means that there is none".to_owned());
+    }
+    Ok(number.to_be_bytes())
+}
+
+/// `UID:GID`, or `UID` for both.
+pub(crate) fn owner(text: &str) -> Result<Owner, String> {
+    let number = |text: &str| text.parse::<u32>().map_err(|_| "wanted UID:GID or UID, as numbers".to_owned());
+    let (uid, gid) = text.split_once(':').unwrap_or((text, text));
+    Ok(Owner { uid: number(uid)?, gid: number(gid)? })
+}
+
+/// A parser of [`place`] that takes any bytes.
+pub(crate) fn place_parser() -> impl TypedValueParser<Value = Place> {
+    OsStringValueParser::new().try_map(|text| place(&text))
+}
+
+/// `SRC:DST`, where DST is absolute: what follows the last `:/` belongs to it, so that SRC may contain colons.
+fn place(text: &OsString) -> Result<Place, &'static str> {
+    let bytes = text.as_bytes();
+    let colon = bytes.windows(2).rposition(|pair| pair == b":/").ok_or("wanted SRC:DST, with an absolute DST")?;
+    let (source, target) = bytes.split_at(colon);
+    if source.is_empty() {
+        return Err("wanted SRC:DST, with a SRC");
+    }
+    let target = target.get(1..).unwrap_or_default();
+    Ok(Place { source: OsStr::from_bytes(source).into(), target: target.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_binary() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1048576", 1 << 20),
+            ("67108864b", 64 << 20),
+            ("3K", 3 << 10),
+            ("512M", 512 << 20),
+            ("2G", 2 << 30),
+            ("2g", 2 << 30),
+            ("2GiB", 2 << 30),
+            ("1T", 1 << 40),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in
+            ["", "G", "-1", "+1", "1.5G", "2GB", "2 G", "2X", "1G2", "99999999999999999999", "99999999999T", "٣"]
+        {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_fit_into_the_superblock() {
+        assert_eq!(label("sixteen-bytes-ok"), Ok("sixteen-bytes-ok".to_owned()));
+        assert!(label("seventeen-bytes-x").is_err());
+        assert!(label("nine-éééé").is_ok());
+        assert!(label("eight-éééééé").is_err());
+        assert!(label("a\0b").is_err());
+    }
+
+    #[test]
+    fn uuids_are_canonical() {
+        let mut expected: [u8; 16] = std::array::from_fn(|index| index as u8);
+        expected[0] = 0xAB;
+        assert_eq!(uuid("ab010203-0405-0607-0809-0a0b0c0d0e0f"), Ok(expected));
+        assert_eq!(uuid("AB010203-0405-0607-0809-0A0B0C0D0E0F"), Ok(expected));
+        for text in [
+            "",
+            "ab010203040506070809-0a0b0c0d0e0f",
+            "ab010203-0405-0607-0809-0a0b0c0d0e0",
+            "ab010203-0405-0607-0809-0a0b0c0d0e0g",
+            "+b010203-0405-0607-0809-0a0b0c0d0e0f",
+            "00000000-0000-0000-0000-000000000000",
+            "éé0203-0405-0607-0809-0a0b0c0d0e0f",
+        ] {
+            assert!(uuid(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn owners_are_numbers() {
+        assert_eq!(owner("0:0"), Ok(Owner { uid: 0, gid: 0 }));
+        assert_eq!(owner("1000"), Ok(Owner { uid: 1000, gid: 1000 }));
+        assert_eq!(owner("1:4294967295"), Ok(Owner { uid: 1, gid: u32::MAX }));
+        for text in ["", ":", "1:", ":1", "root", "1:4294967296", "-1", "1:2:3"] {
+            assert!(owner(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_split_before_the_absolute_path() {
+        let split = |text: &str| place(&text.into()).map(|place| (place.source, place.target));
+        let ok = |source: &str, target: &str| Ok((source.into(), target.as_bytes().to_owned()));
+        assert_eq!(split("a:/b"), ok("a", "/b"));
+        assert_eq!(split("./a:b:/c/d:e"), ok("./a:b", "/c/d:e"));
+        assert_eq!(split("/a:/b/"), ok("/a", "/b/"));
+        for text in ["", "a", "a:b", ":/b", "a:"] {
+            assert!(split(text).is_err(), "{text}");
+        }
+    }
+}

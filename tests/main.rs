@@ -1,0 +1,27 @@
+//! Tests of the whole product: the `banger` program, judged by the tools that everyone uses.
+//!
+//! `tests/README.md` says what they stand on. Each module is one idea; [`support`] is what they share.
+
+// `cfg(test)` holds for all of this crate; said here, clippy knows that helpers may panic as tests may.
+#[cfg(test)]
+mod added_files;
+#[cfg(test)]
+mod archives;
+#[cfg(test)]
+mod boot;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod determinism;
+#[cfg(test)]
+mod exit_codes;
+#[cfg(test)]
+mod output_safety;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod snapshots;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod unprivileged;

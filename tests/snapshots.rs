@@ -1,0 +1,171 @@
+//! What the program prints, word for word: help, messages, listings.
+
+use crate::args;
+use crate::support::image::build;
+use crate::support::program::{Run, banger, command, source};
+use crate::support::snapshot::check;
+use crate::support::{Layout, Tar, scratch};
+
+#[test]
+fn help_of_each_command() {
+    check("help", &banger(["--help"]).ok().stdout());
+    for command in ["build", "ls", "cat", "stat"] {
+        check(&format!("help-{command}"), &banger([command, "--help"]).ok().stdout());
+    }
+}
+
+#[test]
+fn version() {
+    let version = format!("banger {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(banger(["--version"]).ok().stdout(), version);
+}
+
+/// Messages as they appear in a directory with an image layout `images`, one after the other.
+#[test]
+fn messages() {
+    let scratch = scratch();
+    let layer = || Tar::new().file("etc/motd", "hello\n".repeat(3000));
+    let layout = Layout::new(scratch.path().join("images"))
+        .image("bookworm", "linux/amd64", [layer()])
+        .index("several", [("linux/s390x", layer()), ("linux/arm/v7", layer())]);
+    std::fs::write(scratch.path().join("there"), b"").unwrap();
+    std::fs::write(scratch.path().join("odd.tar"), Tar::new().hardlink("a\x1b[31m", "../b").finish()).unwrap();
+    let mut text = String::new();
+    for line in [
+        "",
+        "bild",
+        "build oci:images:bookworm",
+        "build oci:images:bookworm -o disk --siz 1G",
+        "build oci:images:bookworm -o disk --size 2GB",
+        "build oci:images:bookworm -o disk --uuid 1",
+        "build oci:images:bookworm -o disk --quiet --json",
+        "build oci:images:bookworm -o disk --color=sometimes",
+        "build images -o disk",
+        "build debian:bookworm -o disk",
+        "build oci:images -o disk",
+        "build oci:images:trixie -o disk",
+        "build oci:nothing -o disk",
+        "build oci:images:several -o disk --platform linux/riscv64",
+        "build oci:images:bookworm -o there",
+        "build oci:images:bookworm -o .",
+        "build oci:images:bookworm -o no/such/directory/disk",
+        "build oci:images:bookworm -o disk --size 1M",
+        "build oci:images:bookworm -o disk --add nothing:/etc/x",
+        "build tar:odd.tar -o disk",
+        "ls there",
+        "ls nothing",
+    ] {
+        let run = Run::of(command().args(line.split_whitespace()).current_dir(scratch.path()));
+        assert_eq!(run.stdout(), "", "{run}");
+        // Lines of progress come before the message, and are none of it.
+        let messages = run.stderr();
+        let begin = messages.find("error: ").unwrap_or(0);
+        text += &format!("$ banger {line}\n{}[exit {}]\n\n", &messages[begin..], run.code().unwrap());
+    }
+    let layer = layout.blob_path(&layout.first_manifest()["layers"][0]);
+    std::fs::write(&layer, vec![b'x'; layer.metadata().unwrap().len() as usize]).unwrap();
+    let run = Run::of(command().args(["build", "oci:images:bookworm", "-o", "disk"]).current_dir(scratch.path()));
+    let messages = run.stderr();
+    let begin = messages.find("error: ").unwrap();
+    text += &format!("$ banger build a-tampered-layer\n{}[exit {}]\n", &messages[begin..], run.code().unwrap());
+    check("messages", &text);
+}
+
+/// One of everything, under odd names too.
+fn everything() -> Tar {
+    Tar::new()
+        .entry("bin/su", b'0', 0o4755, "", b"#!/bin/sh\n")
+        .directory("dir", 0o2775)
+        .directory("tmp", 0o1777)
+        .file("file", vec![b'x'; 10_000])
+        .hardlink("linked", "file")
+        .symlink("link", "/usr/lib/\x1b[31mred")
+        .entry("fifo", b'6', 0o600, "", b"")
+        .file("line\nbreak", b"")
+        .file("back\\slash 'quoted' \"twice\"", b"")
+        .file("grün", b"")
+        .file("right-to-left-\u{202e}gnp.exe", b"")
+        .file("control-\x07\x1b[2J", b"")
+}
+
+#[test]
+fn listings() {
+    let scratch = scratch();
+    let layout = Layout::of(scratch.path().join("layout"), [everything()]);
+    let image = scratch.path().join("image");
+    build(source("oci", layout.path()), &image, []);
+    check("ls", &banger(args!["ls", image]).ok().stdout());
+    check("ls-recursive", &banger(args!["ls", image, "-R"]).ok().stdout());
+    check("ls-json", &banger(args!["ls", image, "--json"]).ok().stdout());
+    check("ls-color", &banger(args!["ls", image, "--color", "always"]).ok().stdout());
+    let mut text = String::new();
+    for path in ["/", "file", "link", "fifo", "bin/su"] {
+        text += &banger(args!["stat", image, path]).ok().stdout();
+        text += "\n";
+    }
+    check("stat", &text);
+    check("stat-json", &banger(args!["stat", image, "/file", "--json", "--sha256"]).ok().stdout());
+    // A link on the command line stands for the directory behind it, a name that is no directory for itself.
+    assert_eq!(banger(args!["ls", image, "/bin/su"]).ok().stdout().lines().count(), 1);
+}
+
+/// Where nobody watches: a line for each thing that is done, and a summary.
+#[test]
+fn progress() {
+    let scratch = scratch();
+    let layout = Layout::of(scratch.path().join("layout"), [everything(), Tar::new().whiteout("file")]);
+    let image = scratch.path().join("image");
+    let arguments = args!["build", source("oci", layout.path()), "-o", "disk.ext4", "--jobs", "1", "--checksum"];
+    let run = Run::of(command().args(arguments).current_dir(scratch.path())).ok();
+    assert_eq!(run.stdout(), "");
+    // How long it took and how the host stores holes is not the same everywhere.
+    let messages = run.stderr();
+    let lines = messages.lines().map(|line| match line.strip_prefix("disk.ext4: 1.0 GiB, ") {
+        Some(rest) => {
+            let rest = rest.split(", ").nth(1).unwrap();
+            format!("disk.ext4: 1.0 GiB, [ALLOCATED], {} in [TIME]\n", rest.split(" in ").next().unwrap())
+        }
+        None => format!("{line}\n"),
+    });
+    check("progress", &lines.collect::<String>());
+    let quiet = banger(args!["build", source("oci", layout.path()), "-o", image, "--quiet"]).ok();
+    assert_eq!(quiet.stderr(), "");
+    let json = banger(args!["build", source("oci", layout.path()), "-o", image, "--json", "--force"]).ok();
+    let report: serde_json::Value = serde_json::from_str(&json.stdout()).unwrap();
+    assert_eq!(report["content_id"].as_str(), quiet.stdout().lines().next());
+    assert_eq!(report["path"], image.to_str().unwrap());
+    assert_eq!(report["entries"], 14);
+    assert!(report.get("checksum").is_none());
+    for stage in ["resolve", "layers", "metadata", "sync", "checksum", "total"] {
+        assert!(report["seconds"][stage].as_f64().is_some_and(|seconds| seconds >= 0.0), "{stage}");
+    }
+}
+
+#[test]
+fn colour_where_it_is_wanted() {
+    let escape = '\x1b';
+    let colored = |variable: &str, options: &[&str]| {
+        let mut command = command();
+        command.args(["ls", "/no/such/image"]).args(options).env(variable, "1");
+        Run::of(&mut command).expect(3).stderr().contains(escape)
+    };
+    assert!(!colored("NOTHING", &[]), "a pipe is no terminal");
+    assert!(colored("NOTHING", &["--color", "always"]));
+    assert!(colored("NO_COLOR", &["--color=always"]), "who asks for it gets it");
+    assert!(!colored("CLICOLOR_FORCE", &["--color=never"]));
+    assert!(!colored("NO_COLOR", &[]));
+}
+
+#[test]
+fn manual_pages_for_each_command() {
+    let scratch = scratch();
+    banger(args!["man", scratch.path()]).ok();
+    let names = crate::support::scratch::names(scratch.path());
+    for name in ["banger.1", "banger-build.1", "banger-ls.1", "banger-cat.1", "banger-stat.1"] {
+        assert!(names.iter().any(|found| found == name), "{name} is not among {names:?}");
+    }
+    let page = std::fs::read_to_string(scratch.path().join("banger-build.1")).unwrap();
+    assert!(page.contains("docker save my\\-app | banger build"), "examples are in the page");
+    let page = banger(["man"]).ok().stdout();
+    assert!(page.starts_with(".ie") && page.contains("Exit codes"), "{page}");
+}

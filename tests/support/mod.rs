@@ -1,0 +1,18 @@
+//! What the tests share: the program, the judges, the corpus, and small images made on the spot.
+
+pub(crate) mod corpus;
+pub(crate) mod image;
+pub(crate) mod judge;
+pub(crate) mod layout;
+pub(crate) mod listing;
+pub(crate) mod mount;
+pub(crate) mod program;
+pub(crate) mod scratch;
+pub(crate) mod snapshot;
+pub(crate) mod tar;
+
+pub(crate) use corpus::Corpus;
+pub(crate) use layout::Layout;
+pub(crate) use program::Run;
+pub(crate) use scratch::scratch;
+pub(crate) use tar::Tar;
