@@ -183,8 +183,7 @@ def dress(inode, header):
     inode.xattrs = {
         key.removeprefix(XATTR): raw(value)
         for key, value in header.pax_headers.items()
-        # A record without a value takes back what was said before (POSIX pax); it is not an empty attribute.
-        if key.startswith(XATTR) and value and not key.removeprefix(XATTR).startswith(DROPPED_XATTRS)
+        if key.startswith(XATTR) and not key.removeprefix(XATTR).startswith(DROPPED_XATTRS)
     }
     return inode
 

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# bench.sh [OPTION...]: builds what bench/run.py measures, and runs it; the options are run.py's. See bench/README.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/need.sh cc python3 gzip zstd tar mount unshare flock mmdebstrap skopeo umoci mke2fs debugfs e2fsck
+cargo build --release --locked --quiet -p banger -p banger-bench
+tests/corpus/build.sh target/corpus debian-dev debian-dev-zstd
+python3 bench/run.py --programs "${CARGO_TARGET_DIR:-target}/release" --corpus target/corpus "$@"
