@@ -47,7 +47,6 @@ pub enum Mismatch {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    algorithm: Algorithm,
     hasher: Hasher,
     size: u64,
 }
@@ -55,7 +54,7 @@ pub struct Verifier {
 impl Verifier {
     /// Begins content; the algorithm is that of the digest it will be compared with.
     pub fn new(algorithm: Algorithm) -> Self {
-        Verifier { algorithm, hasher: Hasher::new(algorithm), size: 0 }
+        Verifier { hasher: Hasher::new(algorithm), size: 0 }
     }
 
     /// Takes the next piece of the content.
@@ -90,11 +89,6 @@ impl Verifier {
             return Err(Mismatch::Digest { expected: Box::new(*expected), actual: Box::new(actual) });
         }
         Ok(())
-    }
-
-    /// The algorithm of the digest that is computed.
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
     }
 }
 

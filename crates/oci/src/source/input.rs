@@ -66,12 +66,12 @@ pub(crate) fn seekable(input: &Input, name: &str, options: &OpenOptions) -> Resu
     let directory = options.temporary.clone().unwrap_or_else(temporary_directory);
     let spool = unnamed_file(&directory)?;
     match compression {
-        Compression::None => copy(raw, &spool, name, &directory)?,
-        Compression::Gzip => copy(flate2::bufread::MultiGzDecoder::new(raw), &spool, name, &directory)?,
+        Compression::None => copy(raw, &spool, name, &directory, SPOOL_BYTES)?,
+        Compression::Gzip => copy(flate2::bufread::MultiGzDecoder::new(raw), &spool, name, &directory, SPOOL_BYTES)?,
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", name))?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(Error::io("read", name))?;
-            copy(decoder, &spool, name, &directory)?;
+            copy(decoder, &spool, name, &directory, SPOOL_BYTES)?;
         }
     }
     Ok(Arc::new(spool))
@@ -86,8 +86,8 @@ fn refuse_unknown_compression(head: &[u8], name: &str) -> Result<()> {
     Err(Error::unsupported(name, format!("it is compressed with {program}; unpack it first, with `{option}`")))
 }
 
-/// Copies an archive into the temporary file.
-fn copy(mut from: impl Read, to: &File, name: &str, directory: &Path) -> Result<()> {
+/// Copies an archive into the temporary file, at most so many bytes.
+fn copy(mut from: impl Read, to: &File, name: &str, directory: &Path, limit: u64) -> Result<()> {
     let mut buffer = vec![0; PIECE];
     let mut to = to;
     let mut copied = 0u64;
@@ -101,8 +101,8 @@ fn copy(mut from: impl Read, to: &File, name: &str, directory: &Path) -> Result<
         };
         let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else { return Ok(()) };
         copied = copied.saturating_add(count as u64);
-        if copied > SPOOL_BYTES {
-            return Err(Error::Limit { what: name.to_owned(), actual: copied, limit: SPOOL_BYTES, unit: "bytes" });
+        if copied > limit {
+            return Err(Error::Limit { what: name.to_owned(), actual: copied, limit, unit: "bytes" });
         }
         to.write_all(piece).map_err(Error::io("write", format!("a temporary file in {}", directory.display())))?;
     }
@@ -178,6 +178,14 @@ mod tests {
             assert_eq!(&read, b"content");
             assert_eq!(directory.path().read_dir().expect("listed").count(), 0);
         }
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_limit() {
+        let file = tempfile::tempfile().expect("a file");
+        let error = copy(io::repeat(0), &file, "the bomb", Path::new("/"), 10 << 20).expect_err("endless");
+        assert!(matches!(error, Error::Limit { actual: 11_534_336, limit: 10_485_760, .. }), "{error}");
+        assert_eq!(file.metadata().expect("metadata").len(), 10 << 20);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use super::{OpenOptions, Selector};
 use crate::blob::Blobs;
 use crate::descriptor::{CONTAINERD_NAME, Descriptor};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::index::Index;
 use crate::limits::{LAYOUT_MARKER_BYTES, MANIFEST_BYTES};
 use crate::reference::Reference;
 use crate::select::{self, Selected, Wanted};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const MARKER: &str = "oci-layout";
@@ -124,13 +126,25 @@ fn named<'a>(entries: &[&'a Descriptor], name: &str) -> Vec<&'a Descriptor> {
     entries.iter().copied().filter(|entry| is_same(entry.ref_name()) || full_name(entry)).collect()
 }
 
-/// How the images can be asked for.
+/// How the images can be asked for: each by its name, with the digest where another has the same name or it has none.
 fn names(entries: &[&Descriptor]) -> Vec<String> {
+    let name = |entry: &Descriptor| {
+        let full_name = entry.annotations.get(CONTAINERD_NAME).map(String::as_str);
+        full_name.or(entry.ref_name()).unwrap_or_default().to_owned()
+    };
+    let mut owners: HashMap<String, Digest> = HashMap::new();
+    let mut shared: HashSet<String> = HashSet::from([String::new()]);
+    for entry in entries {
+        let owner = *owners.entry(name(entry)).or_insert(entry.digest);
+        if owner != entry.digest {
+            shared.insert(name(entry));
+        }
+    }
     let mut names: Vec<String> = entries
         .iter()
-        .map(|entry| {
-            let full_name = entry.annotations.get(CONTAINERD_NAME).map(String::as_str);
-            full_name.or(entry.ref_name()).map_or_else(|| format!("@{}", entry.digest), str::to_owned)
+        .map(|entry| match name(entry) {
+            name if shared.contains(&name) => format!("{name}@{}", entry.digest),
+            name => name,
         })
         .collect();
     names.sort();

@@ -87,6 +87,20 @@ fn several_nameless_images_are_listed_by_digest() {
 }
 
 #[test]
+fn several_images_of_one_name_are_told_apart_by_digest() {
+    let layout = Layout::new();
+    let images = [b"one", b"two"].map(|layer| with_name(layout.image(&host(), &[layer]), "v1"));
+    layout.index(&images);
+    let error = layout.open(":v1").unwrap_err();
+    let Error::SeveralImages { images: names, .. } = &error else { panic!("{error}") };
+    assert_eq!(names.len(), 2);
+    for name in names {
+        assert!(name.starts_with("v1@sha256:"), "{name}");
+        assert_eq!(format!("v1@{}", layout.open(&format!(":{name}")).unwrap().manifest_digest().unwrap()), *name);
+    }
+}
+
+#[test]
 fn a_layout_without_images_says_so() {
     let layout = Layout::new();
     layout.index(&[]);
