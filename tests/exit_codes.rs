@@ -80,7 +80,9 @@ fn three_for_what_is_not_there() {
     }
     refused(scratch.path(), &format!("{source}:nosuch"), &[], 3).says(&format!("{source}:latest"));
     refused(scratch.path(), &source, &["--add", &format!("{}:/etc/x", nothing.display())], 3);
-    banger(args!["build", source, "-o", nothing.join("image")]).expect(3).says("hint: make it first: mkdir -p ");
+    banger(args!["build", source, "-o", nothing.join("image")])
+        .expect(3)
+        .says("hint: make the directory first: mkdir -p ");
     let layer = layout.first_manifest()["layers"][0].clone();
     std::fs::remove_file(layout.blob_path(&layer)).unwrap();
     refused(scratch.path(), &source, &[], 3);
@@ -96,8 +98,8 @@ fn three_for_a_platform_that_is_not_there() {
     let layout = Layout::new(scratch.path().join("layout"))
         .index("latest", [("linux/s390x", layer()), ("linux/riscv64", layer())]);
     let source = format!("oci:{}", layout.path().display());
-    let hint = "hint: choose one of them, such as --platform linux/s390x";
-    refused(scratch.path(), &source, &[], 3).says(hint).says("linux/riscv64");
+    let hint = "hint: choose one of them, such as --platform linux/riscv64";
+    refused(scratch.path(), &source, &[], 3).says(hint).says("linux/s390x");
     banger(args!["build", source, "-o", scratch.path().join("image"), "--platform", "linux/s390x"]).ok();
 }
 
@@ -212,7 +214,7 @@ fn paths_in_an_image_that_are_not_there() {
         Layout::of(scratch.path().join("layout"), [layer().symlink("dangling", "nowhere").symlink("loop", "loop")]);
     let image = scratch.path().join("image");
     build(source("oci", layout.path()), &image, []);
-    for path in ["/nothing", "/etc/nothing/deeper", "/etc/motd/below", "/dangling/x", ""] {
+    for path in ["/nothing", "/etc/nothing/deeper", "/etc/motd/below", "/dangling/x"] {
         banger(args!["ls", image, path]).expect(3);
         banger(args!["cat", image, path]).expect(3);
         banger(args!["stat", image, path]).expect(3);

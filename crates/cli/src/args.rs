@@ -42,9 +42,10 @@ Examples:
 The same source and options give the same bytes on any machine: equal content ids mean equal files.";
 
 const LS_EXAMPLES: &str = "\
-A line has mode (+ where there are extended attributes), links, uid, gid, size or device number, time in UTC and name.
-Bytes of names that cannot be shown are written as escapes (\\n, \\x1b, \\\\), also in a pipe; --json has the exact bytes
-in `path_b64` and `link_b64` where they are not UTF-8.
+A line has mode (+ where there are extended attributes), links, uid, gid, size or device number,
+time in UTC, and name. What cannot be shown of a name is written as an escape (\\n, \\u{1b}, \\xff,
+\\\\), in a pipe too. --json has names as they are, in `path_b64` and `link_b64` as base64 where
+they are not UTF-8, and values of extended attributes as base64.
 
 Examples:
   banger ls disk.ext4
@@ -66,7 +67,7 @@ Examples:
 
 /// Turns any OCI image into a disk that boots
 #[derive(Debug, Parser)]
-#[command(name = "banger", version, max_term_width = 110, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "banger", version, max_term_width = 100, after_help = EXIT_CODES, disable_help_subcommand = true)]
 #[command(long_about = "\
 Turns any OCI image into a disk that boots: reads the image, merges its layers and writes a bootable ext4 root file \
 system, in one pass, without root, mount, loop device, staging directory or any other program.")]
@@ -81,12 +82,9 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 

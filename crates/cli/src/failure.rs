@@ -85,6 +85,14 @@ impl Failure {
         self
     }
 
+    /// What has been said to do so far.
+    pub(crate) fn hints(&self) -> &[String] {
+        match self {
+            Self::Closed => &[],
+            Self::Message(message) => &message.hints,
+        }
+    }
+
     /// Tells it on standard error.
     pub(crate) fn report(&self) -> ExitCode {
         let Self::Message(message) = self else { return ExitCode::SUCCESS };

@@ -5,7 +5,7 @@ mod line;
 mod record;
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -139,6 +139,12 @@ impl<'a> Image<'a> {
 
 /// What cannot be found is the path's fault, anything else the image's.
 fn failure(image: &Path, error: &Error) -> Failure {
+    if let Error::Io { offset, source } = error
+        && source.kind() == ErrorKind::UnexpectedEof
+    {
+        let what = format!("{} is no ext4 image, or it is cut short: nothing is at byte {offset}", image.display());
+        return Failure::new(Exit::Integrity, what);
+    }
     let exit = exit(error);
     let what = if exit == Exit::NotFound { "cannot find this path in" } else { "cannot read" };
     Failure::new(exit, format!("{what} {}", image.display())).because(error)
@@ -148,7 +154,7 @@ fn exit(error: &Error) -> Exit {
     match error {
         Error::At { source, .. } => exit(source),
         Error::NotFound { .. } | Error::NotADirectory { .. } | Error::TooManyLinks { .. } => Exit::NotFound,
-        Error::Io { source, .. } if source.kind() == std::io::ErrorKind::UnexpectedEof => Exit::Integrity,
+        Error::Io { source, .. } if source.kind() == ErrorKind::UnexpectedEof => Exit::Integrity,
         Error::Io { source, .. } | Error::Write { source, .. } => exit_of_io(source),
         Error::Unsupported { .. } | Error::Type { .. } => Exit::Other,
         _ => Exit::Integrity,

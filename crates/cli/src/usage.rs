@@ -11,6 +11,9 @@ use crate::failure::Failure;
 pub(crate) fn answer(error: &clap::Error) -> Result<(), Failure> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.print().map_err(Failure::stdout),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Failure::new(Exit::Usage, "no command is given").hint("`banger --help` lists them"))
+        }
         _ => Err(failure(&error.render().to_string())),
     }
 }
@@ -34,6 +37,8 @@ fn failure(text: &str) -> Failure {
         } else if let Some(usage) = paragraph.strip_prefix("Usage: ") {
             let command = usage.split(['[', '<', '-']).next().unwrap_or_default().trim();
             failure = failure.hint(format!("usage: {usage}")).hint(format!("`{command} --help` explains it"));
+        } else if paragraph.starts_with("For more information") && failure.hints().is_empty() {
+            failure = failure.hint("`--help` after the command explains its options");
         }
     }
     failure

@@ -40,8 +40,8 @@ pub(super) fn write_all(out: &mut dyn Write, entry: &Entry) -> io::Result<()> {
     }
     field("mode", &format!("{:04o} ({})", stat.mode, mode(stat)))?;
     field("owner", &format!("{}:{}", stat.uid, stat.gid))?;
-    field("size", &format!("{} ({})", stat.size, Bytes(stat.size)))?;
-    field("allocated", &format!("{} ({})", stat.allocated, Bytes(stat.allocated)))?;
+    field("size", &size(stat.size))?;
+    field("allocated", &size(stat.allocated))?;
     field("inode", &stat.number.to_string())?;
     field("links", &stat.links.to_string())?;
     for (name, time) in
@@ -53,6 +53,10 @@ pub(super) fn write_all(out: &mut dyn Write, entry: &Entry) -> io::Result<()> {
         field("xattr", &format!("{} = \"{}\"", Name(&xattr.name), xattr.value.escape_ascii()))?;
     }
     Ok(())
+}
+
+fn size(bytes: u64) -> String {
+    if bytes < 1024 { bytes.to_string() } else { format!("{bytes} ({})", Bytes(bytes)) }
 }
 
 fn exact(time: Timestamp) -> String {
