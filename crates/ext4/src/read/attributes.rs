@@ -1,9 +1,9 @@
 //! Extended attributes of an inode, as the system call would show them.
 
 use super::{Error, Reader, Source};
-use crate::spec::acl;
 use crate::spec::inode::flags;
 use crate::spec::xattr::{self, XattrEntry, index};
+use crate::spec::{SpecError, acl};
 
 /// The name of the attribute that holds the rest of content in the inode: no attribute to those who look.
 const INLINE_DATA_NAME: &[u8] = b"data";
@@ -24,7 +24,12 @@ impl<S: Source> Reader<S> {
     /// [`Error`] if the inode or its xattr block is damaged, or if it has an attribute that cannot be read.
     pub fn xattrs(&self, number: u32) -> Result<Vec<Xattr>, Error> {
         let loaded = self.load(number)?;
-        let damaged = |block, source| Error::Block { block, inode: Some(number), source };
+        let damaged = |block, source| match source {
+            SpecError::Value { field: xattr::VALUE_INODE, .. } => {
+                loaded.unsupported("an extended attribute in an inode of its own")
+            }
+            source => Error::Block { block, inode: Some(number), source },
+        };
         let body = xattr::decode_body(&loaded.xattrs).map_err(|source| damaged(loaded.block, source))?;
         let place = loaded.inode.file_acl;
         let block = if place == 0 { None } else { Some(self.blocks.get(place, Some(number))?) };

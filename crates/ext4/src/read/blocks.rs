@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Error;
 use crate::spec::Superblock;
 
-/// Bytes of blocks that are kept. A walk reads inode tables, directories and extent trees in turn: a few hundred
-/// blocks serve it well.
-const CACHE_BYTES: usize = 1 << 20;
+/// Bytes of blocks that are kept. A walk goes by names, inode tables by the order in which files were made: with 1 MiB a
+/// walk over 130,000 files takes three times as long, with 8 MiB no less.
+const CACHE_BYTES: usize = 4 << 20;
 
 /// Bytes that can be read at any place: a file, a device, or memory.
 pub trait Source {

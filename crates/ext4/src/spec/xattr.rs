@@ -28,6 +28,9 @@ const ALIGNMENT: usize = 4;
 /// Offset of `h_checksum` in the block's header.
 const CHECKSUM_AT: usize = 0x10;
 
+/// The field that an error names for a value that stands in an inode of its own.
+pub const VALUE_INODE: &str = "e_value_inum";
+
 /// `e_name_index`: the prefix of a name, as a number.
 pub mod index {
     /// `user.`
@@ -248,7 +251,7 @@ fn decode_entries(area: &[u8], at: usize) -> Result<Vec<XattrEntry<'_>>, SpecErr
             return Err(SpecError::value(NAME, "e_name_len", name_len, "beyond the end"));
         };
         if inode != 0 {
-            return Err(SpecError::value(NAME, "e_value_inum", inode, "a value in an inode of its own"));
+            return Err(SpecError::value(NAME, VALUE_INODE, inode, "a value in an inode of its own"));
         }
         let value = match usize::try_from(size) {
             Ok(0) => Some(&[][..]),

@@ -5,7 +5,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use banger_ext4::read::{Error, LastLink, Reader, Source};
-use banger_ext4::spec::FileType;
+use banger_ext4::spec::extent::{self, Extent, ExtentIndex};
+use banger_ext4::spec::htree::{self, CONTINUED, Hasher, IndexEntry};
+use banger_ext4::spec::{FileType, GroupDescriptor, Seed, Superblock};
 
 use super::{fixture, judge};
 
@@ -201,6 +203,104 @@ fn a_directory_in_itself() {
     assert_eq!(paths, [&b""[..], b"a", b"a/b", b"lost+found"]);
     let errors: Vec<&Error> = walked.iter().filter_map(|entry| entry.as_ref().err()).collect();
     assert!(matches!(errors[..], [Error::At { path, .. }] if path == b"a/b/circle"), "{errors:?}");
+}
+
+/// Where an inode stands in an image without checksums.
+fn inode_at(image: &[u8], number: u32) -> usize {
+    let superblock = Superblock::decode(&image[1024..2048]).unwrap();
+    let group = (number - 1) / superblock.inodes_per_group;
+    let size = superblock.descriptor_bytes();
+    let descriptor = GroupDescriptor::decode(None, group, &image[2048 + group as usize * size..][..size]).unwrap();
+    let within = ((number - 1) % superblock.inodes_per_group) as usize;
+    descriptor.inode_table as usize * 1024 + within * superblock.inode_bytes()
+}
+
+/// Offset of `i_block` in an inode.
+const I_BLOCK: usize = 0x28;
+
+#[test]
+fn extent_trees_in_circles() {
+    if !judge::present("extent_trees_in_circles", &["mke2fs", "root"]) {
+        return;
+    }
+    let whole = small_image(KINDS[1]);
+    let reader = Reader::open(whole.clone()).unwrap();
+    let number = reader.lookup(b"content/300000 bytes", LastLink::Keep).unwrap();
+    let file = reader.extents(number).unwrap()[0].start;
+    let (one, other) = (file, file + 1);
+    let index = |logical, child| ExtentIndex { logical, child };
+    let leaf = |start| vec![Extent { logical: 0, len: 1, start, unwritten: false }];
+    // The root, and what stands in two blocks: depth and children, or a leaf.
+    type Node = Result<(u16, Vec<ExtentIndex>), Vec<Extent>>;
+    let table: [(&str, Node, Node, Node, &str); 5] = [
+        ("a node in itself", Ok((2, vec![index(0, one)])), Ok((1, vec![index(0, one)])), Ok((1, vec![])), "levels"),
+        (
+            "two nodes in each other",
+            Ok((5, vec![index(0, one)])),
+            Ok((4, vec![index(0, other)])),
+            Ok((4, vec![index(0, one)])),
+            "levels",
+        ),
+        ("a leaf too early", Ok((2, vec![index(0, one)])), Err(leaf(file)), Ok((1, vec![])), "levels"),
+        ("one leaf twice", Ok((1, vec![index(0, one), index(5, one)])), Err(leaf(file)), Ok((1, vec![])), "another"),
+        (
+            "one node twice",
+            Ok((2, vec![index(0, one), index(5, one)])),
+            Ok((1, vec![index(0, other)])),
+            Err(leaf(file)),
+            "another",
+        ),
+    ];
+    for (what, root, first, second, want) in table {
+        let mut image = whole.clone();
+        let places =
+            [(inode_at(&image, number) + I_BLOCK, 60), (one as usize * 1024, 1024), (other as usize * 1024, 1024)];
+        for ((at, len), node) in places.into_iter().zip([root, first, second]) {
+            match node {
+                Ok((depth, children)) => extent::encode_index(depth, &children, &mut image[at..at + len]),
+                Err(extents) => extent::encode_leaf(&extents, &mut image[at..at + len]),
+            }
+        }
+        read_everything(image.clone());
+        let reader = Reader::open(image).unwrap();
+        let error = reader.extents(number).unwrap_err();
+        assert!(error.to_string().contains(want), "{what}: {error}");
+    }
+}
+
+#[test]
+fn hash_trees_in_circles() {
+    if !judge::present("hash_trees_in_circles", &["mke2fs", "e2fsck", "root"]) {
+        return;
+    }
+    let whole = small_image(KINDS[1]);
+    let reader = Reader::open(whole.clone()).unwrap();
+    let number = reader.lookup(b"many", LastLink::Keep).unwrap();
+    let blocks: Vec<usize> = reader
+        .extents(number)
+        .unwrap()
+        .into_iter()
+        .flat_map(|extent| (extent.start..).take(extent.len as usize))
+        .map(|block| block as usize * 1024)
+        .collect();
+    let superblock = reader.superblock();
+    let mut root = htree::decode_root(None, &whole[blocks[0]..][..1024]).unwrap();
+    let hasher = Hasher::for_directory(root.hash_version, superblock.flags & 2 != 0, &superblock.hash_seed).unwrap();
+    let hash = hasher.hash(b"absent").major;
+    // All entries of root and node lead to the node, and claim to continue the very hash that is searched.
+    let entries = |count: u32| -> Vec<IndexEntry> {
+        (0..count).map(|i| IndexEntry { hash: if i == 0 { 0 } else { hash | CONTINUED }, block: 1 }).collect()
+    };
+    for levels in [1, 2] {
+        let mut image = whole.clone();
+        (root.levels, root.entries) = (levels, entries(100));
+        htree::encode_root(number, 2, &root, Seed::from_raw(0), &mut image[blocks[0]..][..1024]);
+        htree::encode_node(&entries(100), Seed::from_raw(0), &mut image[blocks[1]..][..1024]);
+        read_everything(image.clone());
+        let reader = Reader::open(image).unwrap();
+        let error = reader.find(number, b"absent").unwrap_err();
+        assert!(error.to_string().contains("circle"), "{levels}: {error}");
+    }
 }
 
 #[test]

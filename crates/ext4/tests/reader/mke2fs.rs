@@ -5,7 +5,7 @@ use banger_ext4::read::{Error, Reader};
 use super::{fixture, judge, listing};
 
 /// Options of mke2fs that change the form of what is read.
-const KINDS: [&[&str]; 13] = [
+const KINDS: [&[&str]; 14] = [
     &["-b", "4096"],
     &["-b", "2048"],
     &["-b", "1024"],
@@ -18,6 +18,7 @@ const KINDS: [&[&str]; 13] = [
     &["-b", "1024", "-O", "meta_bg,^resize_inode,^sparse_super", "-g", "1024"],
     &["-b", "4096", "-I", "128"],
     &["-b", "4096", "-I", "1024"],
+    &["-b", "65536", "-N", "4096"],
     &["-b", "4096", "-O", "bigalloc,^has_journal", "-N", "4096"],
 ];
 
@@ -65,6 +66,21 @@ fn content_in_the_inode_is_refused() {
     let file = reader.lookup(b"file", super::lookup::KEEP).unwrap();
     let error = reader.copy_to(file, &mut std::io::sink()).unwrap_err();
     assert!(error.to_string().contains("content inside of the inode"), "{error}");
+}
+
+#[test]
+fn attributes_in_inodes_of_their_own_are_refused() {
+    if !judge::present("attributes_in_inodes_of_their_own_are_refused", &["mke2fs", "debugfs"]) {
+        return;
+    }
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::write(tree.path().join("file"), "content").unwrap();
+    let image = fixture::image(Some(tree.path()), "8M", &["-b", "1024", "-O", "ea_inode"]);
+    judge::debugfs_write(image.path(), &format!("ea_set file user.large {}", "x".repeat(3000)));
+    let reader = Reader::open(image.reopen().unwrap()).unwrap();
+    let file = reader.lookup(b"file", super::lookup::KEEP).unwrap();
+    let error = reader.xattrs(file).unwrap_err();
+    assert!(error.to_string().contains("an extended attribute in an inode of its own"), "{error}");
 }
 
 #[test]
