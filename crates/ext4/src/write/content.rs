@@ -69,7 +69,7 @@ impl ContentWriter {
         let (blocks, tail) = rest.as_chunks::<BLOCK_BYTES>();
         let mut done = 0;
         for run in blocks.chunk_by(|a, b| is_zero(a) == is_zero(b)) {
-            if run.first().is_some_and(|block| is_zero(block)) {
+            if run.first().is_some_and(is_zero) {
                 self.advance(run.as_flattened().len() as u64);
             } else {
                 self.store(run.as_flattened())?;

@@ -1,13 +1,14 @@
 //! Images grow, offline and online; backups are good; the kernel writes to them and e2fsck is content after.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::{
+    Bench, Mounted, content, directory, dumpe2fs, e2fsck, e2fsck_with, empty, judge, node, noise, options, tree,
+    verdict,
+};
 use banger_ext4::write::{Content, Kind, NodeId, Options};
-use common::{Bench, Mounted, content, directory, dumpe2fs, e2fsck, e2fsck_with, empty, judge, node, noise, options, tree, verdict};
 
 /// An image of some directories and files.
 fn image(size: Option<u64>) -> Bench {

@@ -1,15 +1,15 @@
 //! Everything that an inode can be comes back from the kernel as it went in.
 
-mod common;
-
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
+use crate::common::{
+    Bench, Mounted, content, debugfs, directory, dumpe2fs, empty, missing, node, noise, options, tree,
+};
 use banger_ext4::spec::inode::Timestamp;
 use banger_ext4::write::{Content, Kind, MAX_FILE_SIZE, Node, NodeId, Options, Xattrs};
-use common::{Bench, Mounted, content, debugfs, directory, dumpe2fs, empty, missing, node, noise, options, tree};
 
 #[test]
 fn features_are_those_that_guests_want() {
@@ -17,7 +17,8 @@ fn features_are_those_that_guests_want() {
     bench.finish(tree(), &[], &options());
     let Some(said) = dumpe2fs(&bench.path) else { return };
     let field = |name: &str| {
-        let line = said.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {said}"));
+        let line =
+            said.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {said}"));
         line.trim().to_owned()
     };
     assert_eq!(
@@ -79,7 +80,8 @@ fn every_kind_of_file_comes_back() {
     let mut targets = Vec::new();
     for len in [1, 59, 60, 61, 4095] {
         let (name, target) = (format!("link{len}"), vec![b't'; len]);
-        let link = tree.add(sub, name.as_bytes(), Node { mode: 0o777, uid: 7, ..node(Kind::Symlink(&target)) }).unwrap();
+        let link =
+            tree.add(sub, name.as_bytes(), Node { mode: 0o777, uid: 7, ..node(Kind::Symlink(&target)) }).unwrap();
         tree.link(sub, format!("{name}-again").as_bytes(), link).unwrap();
         targets.push((name, target));
     }
@@ -253,7 +255,9 @@ fn the_kernel_obeys_acls_that_were_written() {
     tree.add(NodeId::ROOT, b"file", file).unwrap();
     bench.finish(tree, &[], &options());
     let Some(mounted) = Mounted::new(&bench.path, "ro") else { return };
-    let Some(output) = common::judge("getfacl", &["-n", mounted.path().join("file").to_str().unwrap()]) else { return };
+    let Some(output) = crate::common::judge("getfacl", &["-n", mounted.path().join("file").to_str().unwrap()]) else {
+        return;
+    };
     let said = String::from_utf8_lossy(&output.stdout);
     for line in ["user::rwx", "user:1000:r--", "group::r-x", "mask::r-x", "other::---"] {
         assert!(said.contains(line), "{said}");
@@ -411,6 +415,6 @@ fn the_judges_do_judge() {
     let block: u64 = said.split("located at block ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
     let file = fs::OpenOptions::new().write(true).open(&copy).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &[0x42], block * 4096 + 0x100).unwrap();
-    let judged = std::panic::catch_unwind(|| common::e2fsck(&copy));
+    let judged = std::panic::catch_unwind(|| crate::common::e2fsck(&copy));
     assert!(judged.is_err(), "e2fsck accepts a broken image");
 }

@@ -1,14 +1,12 @@
 //! Where contents go depends on their order alone, dead contents leave nothing behind, and sizes are kept.
 
-mod common;
-
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
+use crate::common::{Bench, Mounted, content, e2fsck, node, noise, options, tree};
 use banger_ext4::Error;
 use banger_ext4::write::{Content, ContentWriter, Kind, NodeId, Options, Segment, Tree};
-use common::{Bench, Mounted, content, e2fsck, node, noise, options, tree};
 
 /// When a segment is placed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -199,7 +197,11 @@ fn free_space_in_crumbs_is_used() {
     let needed = match bench.image.finish(tree_of(&segment, |i| i % 2 == 0), &[], &options()) {
         Err(Error::Misuse(_)) => {
             let tree = tree_of(&segment, |i| i % 2 == 0);
-            match bench.image.finish(tree, std::slice::from_ref(&segment), &Options { size: Some(64 << 20), ..options() }) {
+            match bench.image.finish(
+                tree,
+                std::slice::from_ref(&segment),
+                &Options { size: Some(64 << 20), ..options() },
+            ) {
                 Err(Error::TooSmall { needed, .. }) => needed,
                 other => panic!("{other:?}"),
             }
@@ -233,7 +235,7 @@ fn a_size_too_small_is_refused_with_one_that_does() {
         let make = || {
             let mut tree = tree_of(&segment, |_| true);
             for index in 0..entries {
-                common::empty(&mut tree, NodeId::ROOT, &format!("entry-{index}"));
+                crate::common::empty(&mut tree, NodeId::ROOT, &format!("entry-{index}"));
             }
             tree
         };
@@ -245,7 +247,8 @@ fn a_size_too_small_is_refused_with_one_that_does() {
         assert!(needed >= 64 << 20 && needed >= content, "{needed}");
         // What is said to be needed does, and 1 MiB less does not.
         if needed > 64 << 20 {
-            let error = bench.image.finish(make(), std::slice::from_ref(&segment), &with(needed - (1 << 20))).unwrap_err();
+            let error =
+                bench.image.finish(make(), std::slice::from_ref(&segment), &with(needed - (1 << 20))).unwrap_err();
             assert!(matches!(error, Error::TooSmall { needed: again, .. } if again == needed), "{error}");
         }
         let summary = bench.finish(make(), std::slice::from_ref(&segment), &with(needed));
@@ -267,7 +270,16 @@ fn a_size_too_small_is_refused_with_one_that_does() {
 fn sizes_are_exact_and_limited() {
     // Around the edges of groups, and not whole blocks.
     let group = 128_u64 << 20;
-    for size in [64 << 20, (64 << 20) + 1, group - 1, group, group + 4096, group + (1 << 20), group + (3 << 20), 9 * group + 4095] {
+    for size in [
+        64 << 20,
+        (64 << 20) + 1,
+        group - 1,
+        group,
+        group + 4096,
+        group + (1 << 20),
+        group + (3 << 20),
+        9 * group + 4095,
+    ] {
         let bench = Bench::new();
         let segment = filled(&bench, 20 << 20);
         let summary = bench.finish(tree_of(&segment, |_| true), &[segment], &Options { size: Some(size), ..options() });
@@ -278,7 +290,8 @@ fn sizes_are_exact_and_limited() {
         }
     }
     let bench = Bench::new();
-    for (size, small) in [(0, true), (1 << 20, true), ((64 << 20) - 1, true), ((2 << 40) + 1, false), (u64::MAX, false)] {
+    for (size, small) in [(0, true), (1 << 20, true), ((64 << 20) - 1, true), ((2 << 40) + 1, false), (u64::MAX, false)]
+    {
         let error = bench.image.finish(tree(), &[], &Options { size: Some(size), ..options() }).unwrap_err();
         match error {
             Error::TooSmall { needed, .. } => assert!(small && needed == 64 << 20),

@@ -2,8 +2,6 @@
 //!
 //! A judge that is missing fails the test where judges are required (`CI` or `BANGER_JUDGES=required` in the
 //! environment), and else says so on standard error.
-#![allow(dead_code, reason = "each test binary uses its own part")]
-#![allow(clippy::allow_attributes, reason = "an expectation would not hold in every test binary")]
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};

@@ -1,21 +1,14 @@
 //! What only our own reader can show of what is written: that the hash tree leads to every name, and that what is far
 //! behind a hole is where it should be. (Whole trees are compared in `random.rs`.)
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "these are tests, and in their helpers too a panic is how they fail"
-)]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use crate::common::{Bench, directory, empty, node, options, tree};
 use banger_ext4::read::{LastLink, Reader};
 use banger_ext4::spec::{BLOCK_BYTES, htree, inode};
 use banger_ext4::write::{Content, Kind, NodeId};
-use common::{Bench, directory, empty, node, options, tree};
 
 #[test]
 fn every_name_of_a_large_directory_is_found() {
