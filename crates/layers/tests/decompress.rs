@@ -128,6 +128,33 @@ fn gzip_with_all_optional_header_fields() {
 }
 
 #[test]
+fn gzip_with_a_crc_of_its_header() {
+    // Made by hand: no writer at hand makes one.
+    let header = b"\x1f\x8b\x08\x0a\0\0\0\0\0\xff\x61\0";
+    let mut crc = flate2::Crc::new();
+    crc.update(header);
+    let stored = crc.sum() as u16;
+    let body = &gzip(b"content")[10..];
+    let blob = |crc: u16| [header, &crc.to_le_bytes()[..], body].concat();
+    assert_unpacks(&blob(stored), Format::Gzip, b"content");
+    let error = unpack(&blob(stored ^ 1)).unwrap_err();
+    assert!(matches!(error, DecompressError::Corrupt { .. }), "{error:?}");
+}
+
+#[test]
+fn a_wrong_crc_is_an_error_unless_the_caller_has_a_digest() {
+    let mut blob = [gzip(b"content"), gzip(b" and more")].concat();
+    let last = blob.len() - 5;
+    blob[last] ^= 1;
+    let error = unpack(&blob).unwrap_err();
+    assert!(matches!(error, DecompressError::Corrupt { .. }), "{error:?}");
+    let mut output = [0; 100];
+    let mut reader = Decompressor::new(&blob[..]).unwrap().without_crc();
+    let count = reader.fill(&mut output).unwrap();
+    assert_eq!(&output[..count], b"content and more");
+}
+
+#[test]
 fn gzip_of_several_members_all_are_read() {
     let bytes = sample(300_000);
     // eStargz: a member for each file, some of them empty.
@@ -286,6 +313,9 @@ fn damaged_data_is_an_error() {
     let mut wrong_method = gzip(b"content");
     wrong_method[2] = 7;
     assert!(matches!(unpack(&wrong_method), Err(DecompressError::Corrupt { .. })));
+    let mut reserved_flag = gzip(b"content");
+    reserved_flag[3] |= 0x20;
+    assert!(matches!(unpack(&reserved_flag), Err(DecompressError::Corrupt { .. })));
     let mut wrong_length = gzip(b"content");
     *wrong_length.last_mut().unwrap() ^= 1;
     assert!(matches!(unpack(&wrong_length), Err(DecompressError::Corrupt { .. })));
