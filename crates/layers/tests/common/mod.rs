@@ -9,5 +9,6 @@
     reason = "a test stops at what it does not expect"
 )]
 
+pub(crate) mod layer;
 pub(crate) mod sink;
 pub(crate) mod tar;
