@@ -18,7 +18,7 @@ mkdir -p target/demo
 disk=target/demo/debian.ext4
 
 printf '\n== the image becomes a disk, with one unit added that says how the boot went\n'
-show "$banger" build oci:target/corpus/debian-boot -o "$disk" --force --add tests/boot/probe/etc:/etc
+show "$banger" build oci:target/corpus/debian-boot -o "$disk" --force --add tests/boot/probe:/
 printf '\n== what others see\n'
 show ls -lsh "$disk"
 show e2fsck -fn "$disk"

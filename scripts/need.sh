@@ -15,7 +15,9 @@ package_of() { # COMMAND
         getfattr | setfattr) echo attr ;;
         getcap) echo libcap2-bin ;;
         mount | losetup) echo mount ;;
-        setpriv | unshare | flock) echo util-linux ;;
+        findmnt | flock | setpriv | unshare) echo util-linux ;;
+        cmp) echo diffutils ;;
+        kill) echo procps ;;
         xz) echo xz-utils ;;
         cc) echo 'gcc libc6-dev' ;;
         gzip | make | mmdebstrap | python3 | shellcheck | skopeo | tar | umoci | zstd) echo "$1" ;;
@@ -24,9 +26,9 @@ package_of() { # COMMAND
 }
 
 here_already() { # COMMAND
-    command -v "$1" >/dev/null || return 1
+    type -P "$1" >/dev/null || return 1 # a program, not a builtin of this shell
     # The busybox of most systems needs the system's libraries: of no use in an initial RAM disk.
-    [ "$1" != busybox ] || ! ldd "$(command -v busybox)" >/dev/null 2>&1
+    [ "$1" != busybox ] || ! ldd "$(type -P busybox)" >/dev/null 2>&1
 }
 
 missing=()

@@ -29,8 +29,9 @@ kernel() {
     tests/boot/make-initrd.sh target/kernel
 }
 
-stage 'what this machine needs' scripts/need.sh cc shellcheck python3 gzip tar zstd mount unshare setpriv flock getcap \
-    getfattr setfattr e2fsck mke2fs debugfs resize2fs mmdebstrap skopeo umoci qemu-system-x86_64 busybox depmod xz
+stage 'what this machine needs' scripts/need.sh cc shellcheck python3 gzip tar zstd cmp kill \
+    mount losetup findmnt unshare setpriv flock getfattr setfattr e2fsck mke2fs debugfs resize2fs \
+    mmdebstrap skopeo umoci qemu-system-x86_64 busybox depmod
 stage 'format' cargo fmt --all --check
 stage 'scripts' lint_scripts
 stage 'lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
