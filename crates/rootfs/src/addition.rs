@@ -201,8 +201,11 @@ where
     }
 }
 
+/// Name and value of an extended attribute.
+type Attribute = (Vec<u8>, Vec<u8>);
+
 /// The attributes of a file that go into the image. A file system without attributes has none.
-fn attributes(path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+fn attributes(path: &Path) -> Result<Vec<Attribute>, Error> {
     let mut names = Vec::with_capacity(64 << 10);
     match rustix::fs::llistxattr(path, rustix::buffer::spare_capacity(&mut names)) {
         Ok(_) => {}

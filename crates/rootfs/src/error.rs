@@ -41,7 +41,7 @@ pub enum Error {
     },
     /// The source could not be read as an image.
     #[error(transparent)]
-    Source(#[from] banger_oci::Error),
+    Source(Box<banger_oci::Error>),
     /// A layer could not be read.
     #[error("layer {number} of {count} ({name})")]
     Layer {
@@ -52,7 +52,7 @@ pub enum Error {
         /// Its digest, or where it comes from.
         name: String,
         /// What is wrong with it.
-        source: LayerError,
+        source: Box<LayerError>,
     },
     /// An entry of the merged tree does not fit into the file system.
     #[error("{} does not fit into the file system", path.escape_ascii())]
@@ -67,13 +67,19 @@ pub enum Error {
     FileSystem(#[from] banger_ext4::Error),
 }
 
+impl From<banger_oci::Error> for Error {
+    fn from(error: banger_oci::Error) -> Self {
+        Self::Source(Box::new(error))
+    }
+}
+
 /// What can be wrong with one layer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayerError {
     /// Its blob could not be opened.
     #[error(transparent)]
-    Open(#[from] banger_oci::Error),
+    Open(Box<banger_oci::Error>),
     /// Its blob could not be read.
     #[error("cannot read the blob")]
     Read(#[source] io::Error),
@@ -92,6 +98,12 @@ pub enum LayerError {
     /// Files of the host could not be read as a layer.
     #[error(transparent)]
     Addition(Box<Error>),
+}
+
+impl From<banger_oci::Error> for LayerError {
+    fn from(error: banger_oci::Error) -> Self {
+        Self::Open(Box::new(error))
+    }
 }
 
 /// The classes of errors that a caller tells apart.

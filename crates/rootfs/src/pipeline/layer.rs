@@ -89,6 +89,10 @@ fn decode(
     let verifier = Verifier::new(layer.digest().map_or(Algorithm::Sha256, Digest::algorithm));
     let blob = Blob { inner: layer.open()?, verifier, watch };
     let mut decompressor = Decompressor::new(blob).map_err(banger_layers::Error::from)?;
+    if layer.diff_id().is_some() {
+        // The diff ID says all that the CRC can say, and more.
+        decompressor = decompressor.without_crc();
+    }
     let mut failed = None;
     while let Ok(mut buffer) = spare.recv() {
         if watch.is_stopped() {

@@ -109,7 +109,7 @@ pub(crate) fn unpack(
                 number: layer + 1,
                 count: inputs.len(),
                 name: inputs.get(layer).map(|input| input.summary().name).unwrap_or_default(),
-                source,
+                source: Box::new(source),
             }),
             None => Ok(Unpacked { tree, segments: segments.into_iter().flatten().collect(), digests }),
         }
