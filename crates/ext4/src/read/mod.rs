@@ -1,12 +1,13 @@
 //! Reading an image: paths, metadata, content, without mounting it.
 //!
 //! A [`Reader`] reads from anything that is a [`Source`], most often a [`File`](std::fs::File). It takes what mke2fs
-//! makes by default and what [`crate::write`](mod@crate::write) makes, with blocks of any size, with and without `64bit`. What it does not
-//! take (files mapped by indirect blocks, inline data, encryption, a journal that must be replayed) is
-//! [`Error::Unsupported`], never a wrong answer.
+//! makes by default and what [`crate::write`](mod@crate::write) makes, with blocks of any size, with and without
+//! `64bit`. What it does not take (files mapped by indirect blocks, inline data, encryption, xattrs in inodes of their
+//! own, a journal that must be replayed) is [`Error::Unsupported`], never a wrong answer.
 //!
-//! An image is foreign bytes. With `metadata_csum` every structure is checked before it is believed. Without it, or
-//! with checksums made to fit, reading still ends: every loop is bounded by the size of the image, and nothing is
+//! An image is foreign bytes. With `metadata_csum` every structure that is read is checked before it is believed.
+//! (Bitmaps are never read; the older checksums of `uninit_bg` are not looked at.) Without it, or with checksums made
+//! to fit, reading still ends: every loop is bounded by the size of the image, and nothing is
 //! allocated because a number in the image asks for it. (A sparse file may claim to be much larger than its image:
 //! [`Reader::copy_to`] writes as many zeros as it says. [`Stat::size`] is known before.)
 //!
