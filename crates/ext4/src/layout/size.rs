@@ -26,9 +26,12 @@ const BLOCKS_PER_INODE: u64 = 4;
 /// resize2fs goes too.
 const LEAST_OF_LAST_GROUP: u64 = 50;
 
-/// The journal's blocks for file systems of fewer than so many blocks: mke2fs's choice.
+/// The journal's blocks for file systems of fewer than so many blocks: mke2fs's choice, but for the first. There mke2fs
+/// takes 1,024 blocks. The kernel adds groups in one transaction that has every reserved descriptor block in it, and a
+/// transaction can have no more than a quarter of the journal's blocks: with our 255 reserved blocks, an image with a
+/// journal of 1,024 blocks could not grow while it is mounted.
 const JOURNAL_BLOCKS: [(u64, u64); 8] = [
-    (32_768, 1_024),
+    (32_768, 2_048),
     (256 << 10, 4_096),
     (512 << 10, 8_192),
     (4_096 << 10, 16_384),
@@ -122,6 +125,7 @@ pub(crate) fn default_size(used: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::geometry::DESCRIPTOR_AREA;
 
     #[test]
     fn inodes_grow_with_the_tree() {
@@ -144,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn journal_is_as_long_as_mke2fs_makes_it() {
+    fn journal_is_as_long_as_mke2fs_makes_it_but_long_enough_to_grow() {
         let cases = [
-            (64_u64 << 20, 1024),
-            (127 << 20, 1024),
+            (64_u64 << 20, 2048),
+            (127 << 20, 2048),
             (128 << 20, 4096),
             (1 << 30, 8192),
             (2 << 30, 16_384),
@@ -158,6 +162,8 @@ mod tests {
         ];
         for (size, journal) in cases {
             assert_eq!(Shape::new(size, 12).unwrap().journal, journal, "{size}");
+            // Superblock, resize inode and its list, two descriptor blocks, and what the journal itself adds.
+            assert!(journal / 4 > DESCRIPTOR_AREA + 5 + 32, "{size}");
         }
     }
 
