@@ -65,8 +65,12 @@ proptest! {
     }
 
     #[test]
-    fn inodes_survive(numbers in any::<(u16, u32, u32, u64, u16, u32)>(), block in any::<[[u8; 20]; 3]>(),
-                      seconds in Timestamp::MIN_SECONDS..=Timestamp::MAX_SECONDS, nanoseconds in 0..1_000_000_000_u32) {
+    fn inodes_survive(
+        numbers in any::<(u16, u32, u32, u64, u16, u32)>(),
+        block in any::<[[u8; 20]; 3]>(),
+        seconds in Timestamp::MIN_SECONDS..=Timestamp::MAX_SECONDS,
+        nanoseconds in 0..1_000_000_000_u32,
+    ) {
         let (mode, uid, gid, size, links, generation) = numbers;
         let time = Timestamp { seconds, nanoseconds };
         let mut inode = Inode { mode, uid, gid, size, links, generation, mtime: time, crtime: time, ..Inode::default() };
