@@ -46,10 +46,11 @@ pub const LINKS: u32 = 65_000;
 /// Symlinks followed for one path, as in the kernel (`MAXSYMLINKS`). The forty-first is an error.
 pub const SYMLINK_HOPS: u32 = 40;
 
-/// Components walked to find the places of one layer's entries.
+/// Components walked to find the places of one layer's entries: 16 for each entry at the limit.
 ///
-/// Names alone cannot reach this; long symlinks as parents of very many entries can, and would take minutes.
-pub const LAYER_STEPS: u64 = 1 << 28;
+/// The way to a directory is walked once for all entries in a row that are in it. What gets here are long symlinks as
+/// parents of very many entries, which would take minutes.
+pub const LAYER_STEPS: u64 = 16 * LAYER_ENTRIES as u64;
 
 /// Bytes of one layer, decompressed.
 ///

@@ -5,7 +5,7 @@
 //! beginning of their layer, in directories that lower layers have, and nothing else of the layer touches the way
 //! to those.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 mod common;
 

@@ -42,6 +42,8 @@ pub fn apply(tree: &mut Tree, layer: u32, entries: &Entries) -> Result<(), Merge
         xattrs: XattrCache::default(),
     };
     let late = merge.apply_markers()?;
+    // Upper layers mostly replace what is there.
+    merge.tree.expect_names(entries.len().saturating_sub(merge.tree.names()));
     let mut parts = Vec::new();
     for entry in entries.iter() {
         merge.apply_entry(&entry, &mut parts)?;

@@ -20,7 +20,7 @@ pub(super) struct Parents<'e> {
     places: Vec<Place>,
     /// [`Tree::detours`] when they were found.
     detours: u64,
-    /// What is left of the layer's budget.
+    /// What is left of [`limits::LAYER_STEPS`].
     steps: u64,
 }
 

@@ -87,6 +87,12 @@ impl Tree {
         found.map(|&id| DirentId(id))
     }
 
+    /// Makes room in the table for this many more names, which is cheaper than to let it grow step by step.
+    pub(crate) fn expect_names(&mut self, count: usize) {
+        let Self { by_name, dirents, text, hasher, .. } = self;
+        by_name.reserve(count, |&id| hash_of(hasher, dirents, text, id));
+    }
+
     /// A new inode without a name; the caller must give it one.
     pub(crate) fn add_inode(&mut self, node: Node<'_>, attributes: &Attributes) -> Result<InodeId, TreeFull> {
         let body = match node {
@@ -161,10 +167,7 @@ impl Tree {
         self.names += 1;
 
         let Self { by_name, dirents, text, hasher, .. } = self;
-        by_name.insert_unique(hash(hasher, dir.0, name), id.0, |&other| {
-            let (parent, start) = dirents.get(other as usize).map_or((NONE, 0), |d| (d.parent, d.name));
-            hash(hasher, parent, name_at(text, start))
-        });
+        by_name.insert_unique(hash(hasher, dir.0, name), id.0, |&id| hash_of(hasher, dirents, text, id));
         self.lead(id, inode);
         Ok(())
     }
@@ -296,6 +299,11 @@ fn hash(hasher: &impl BuildHasher, dir: u32, name: &[u8]) -> u64 {
     state.write_u32(dir);
     state.write(name);
     state.finish()
+}
+
+fn hash_of(hasher: &impl BuildHasher, dirents: &[DirentSlot], text: &[u8], id: u32) -> u64 {
+    let (parent, name) = dirents.get(id as usize).map_or((NONE, 0), |dirent| (dirent.parent, dirent.name));
+    hash(hasher, parent, name_at(text, name))
 }
 
 fn text_at(text: &[u8], start: u32, length: usize) -> &[u8] {
