@@ -9,6 +9,7 @@
 
 mod common;
 mod growth;
+mod guest;
 mod kinds;
 mod limits;
 mod placement;
