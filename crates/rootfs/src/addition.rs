@@ -233,3 +233,111 @@ fn refused(path: &Path, reason: &str) -> Error {
 fn boxed(error: Error) -> LayerError {
     LayerError::Addition(Box::new(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps contents as they come.
+    #[derive(Default)]
+    struct Kept(Vec<Vec<u8>>);
+
+    impl ContentSink for Kept {
+        type Error = banger_ext4::Error;
+
+        fn begin(&mut self) -> Result<(), Self::Error> {
+            self.0.push(Vec::new());
+            Ok(())
+        }
+
+        fn write(&mut self, data: &[u8]) -> Result<(), Self::Error> {
+            self.0.last_mut().unwrap().extend_from_slice(data);
+            Ok(())
+        }
+
+        fn skip(&mut self, length: u64) -> Result<(), Self::Error> {
+            let last = self.0.last_mut().unwrap();
+            last.resize(last.len() + length as usize, 0);
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<u32, Self::Error> {
+            Ok(self.0.len() as u32 - 1)
+        }
+    }
+
+    fn added(source: &Path, target: &str) -> Result<(Entries, Vec<Vec<u8>>, String), LayerError> {
+        let addition =
+            Addition { source: source.to_owned(), target: target.as_bytes().to_vec(), uid: 7, gid: u32::MAX };
+        let mut contents = Kept::default();
+        let (entries, digest) = read(&addition, &mut contents)?;
+        Ok((entries, contents.0, digest))
+    }
+
+    fn paths(entries: &Entries) -> Vec<String> {
+        entries.iter().map(|entry| String::from_utf8(entry.path.to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_tree_comes_in_the_order_of_its_names_with_the_owner_asked_for() {
+        let host = tempfile::tempdir().unwrap();
+        std::fs::create_dir(host.path().join("b")).unwrap();
+        std::fs::write(host.path().join("b/file"), b"content").unwrap();
+        std::fs::write(host.path().join("a"), b"").unwrap();
+        std::fs::hard_link(host.path().join("b/file"), host.path().join("c")).unwrap();
+        std::os::unix::fs::symlink("/b/file", host.path().join("d")).unwrap();
+        let (entries, contents, _) = added(host.path(), "/srv/data").unwrap();
+        assert_eq!(
+            paths(&entries),
+            ["/srv/data", "/srv/data/a", "/srv/data/b", "/srv/data/b/file", "/srv/data/c", "/srv/data/d"]
+        );
+        let kinds: Vec<Kind<'_>> = entries.iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds[3], Kind::File { content: 1, size: 7 });
+        assert_eq!(kinds[4], Kind::Hardlink { target: b"/srv/data/b/file" });
+        assert_eq!(kinds[5], Kind::Symlink { target: b"/b/file" });
+        assert_eq!(contents, [&b""[..], b"content"]);
+        assert!(entries.iter().all(|entry| (entry.uid, entry.gid) == (7, u32::MAX)));
+    }
+
+    #[test]
+    fn a_file_takes_the_target_as_its_name_or_goes_below_it() {
+        let host = tempfile::tempdir().unwrap();
+        let file = host.path().join("motd");
+        std::fs::write(&file, b"hello").unwrap();
+        assert_eq!(paths(&added(&file, "/etc/issue").unwrap().0), ["/etc/issue"]);
+        assert_eq!(paths(&added(&file, "/etc/").unwrap().0), ["/etc/motd"]);
+    }
+
+    #[test]
+    fn the_root_keeps_what_the_image_says_of_it() {
+        let host = tempfile::tempdir().unwrap();
+        std::fs::write(host.path().join("a"), b"").unwrap();
+        assert_eq!(paths(&added(host.path(), "/").unwrap().0), ["/a"]);
+    }
+
+    #[test]
+    fn the_digest_follows_content_and_metadata() {
+        let host = tempfile::tempdir().unwrap();
+        let file = host.path().join("a");
+        std::fs::write(&file, b"one").unwrap();
+        let digest = || added(host.path(), "/srv").unwrap().2;
+        let before = digest();
+        assert_eq!(digest(), before);
+        let times = std::fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
+        File::options().write(true).open(&file).unwrap().set_times(times).unwrap();
+        let older = digest();
+        assert_ne!(older, before);
+        std::fs::write(&file, b"two").unwrap();
+        File::options().write(true).open(&file).unwrap().set_times(times).unwrap();
+        assert_ne!(digest(), older);
+    }
+
+    #[test]
+    fn names_that_would_delete_are_refused() {
+        let host = tempfile::tempdir().unwrap();
+        std::fs::write(host.path().join(".wh.passwd"), b"").unwrap();
+        let error = added(host.path(), "/etc").unwrap_err().to_string();
+        assert!(error.contains(".wh.passwd"), "{error}");
+        assert!(added(host.path(), "etc").unwrap_err().to_string().contains("absolute"));
+    }
+}
