@@ -99,6 +99,31 @@ fn symlink_that_climbs_out_stops_at_the_root() {
 }
 
 #[test]
+fn way_to_a_parent_is_looked_for_again_when_it_may_have_changed() {
+    check(
+        &["d d\n l l -> d\n f l/x\n d l\n f l/y\n f l\n l l -> e\n f l/z"],
+        "d d @1
+         f d/x @1
+         d e @1 implied
+         f e/z @1
+         l l -> e @1",
+    );
+    check(&["f a/b/x\n f a/b\n d a/b\n f a/b/y"], "d a @1 implied\n d a/b @1\n f a/b/y @1");
+    // `l` leads to `c` until `b` is made, on a way that starts with `l` itself.
+    check(
+        &["l l -> b/../c\n l c/top -> /\n f l/x\n l l/top/b -> far/away\n f l/y"],
+        "l b -> far/away @1
+         d c @1 implied
+         l c/top -> / @1
+         f c/x @1
+         d far @1 implied
+         d far/c @1 implied
+         f far/c/y @1
+         l l -> b/../c @1",
+    );
+}
+
+#[test]
 fn chains_of_symlinks_are_followed() {
     check(
         &["l a -> b/../c/d\n d b\n l c -> /e\n d e/d\n f a/f"],

@@ -2,7 +2,7 @@
 //!
 //! Neighbours in an archive share most of their path. The way to the last entry's directory is therefore remembered,
 //! and the next one starts where the two paths part. The memory holds as long as no directory and no symlink goes:
-//! new names cannot change a way that was found.
+//! new names cannot change a way that was found, unless it passed one of them while it was missing.
 
 use crate::entry::Entry;
 use crate::limits;
@@ -46,8 +46,7 @@ impl<'e> Parents<'e> {
                 Entered::Directory(place) => place,
                 Entered::Missing { last, names } => make(tree, last, &names, entry, layer)?,
             };
-            self.parts.push(part);
-            self.places.push(place);
+            self.remember(part, place);
         }
         Ok(place)
     }
@@ -80,10 +79,16 @@ impl<'e> Parents<'e> {
                 Ok(Entered::Missing { .. }) | Err(Blocked::NotDirectory(_)) => return Ok(None),
                 Err(why) => return Err(blocked(tree, entry, why)),
             }
+            self.remember(part, place);
+        }
+        Ok(Some(place))
+    }
+
+    fn remember(&mut self, part: &'e [u8], place: Place) {
+        if place.lasting {
             self.parts.push(part);
             self.places.push(place);
         }
-        Ok(Some(place))
     }
 
     /// How many of `parts` the last way had too, and where they lead. Forgets the rest of that way.

@@ -15,6 +15,9 @@ pub(crate) struct Place {
     pub(crate) depth: u32,
     /// Symlinks followed so far.
     pub(crate) hops: u32,
+    /// Whether the way stays right as long as nothing on it goes. It does not when it passed a missing name: that name
+    /// may come.
+    pub(crate) lasting: bool,
 }
 
 /// Where a component leads.
@@ -103,7 +106,7 @@ impl Tree {
 
     /// The root, where every way starts.
     pub(crate) fn top(&self) -> Place {
-        Place { dir: self.root(), depth: 0, hops: 0 }
+        Place { dir: self.root(), depth: 0, hops: 0, lasting: true }
     }
 
     /// One component further, through symlinks if need be. `name` is a real name, neither `.` nor `..`.
@@ -138,7 +141,9 @@ impl<'t> Way<'t> {
         while let Some(name) = self.next_component() {
             *steps = steps.checked_sub(1).ok_or(Blocked::TooManySteps)?;
             if name == b".." {
-                if self.missing.pop().is_none() {
+                if self.missing.pop().is_some() {
+                    self.at.lasting = false;
+                } else {
                     self.at.dir = self.tree.parent(self.at.dir);
                     self.at.depth = self.at.depth.saturating_sub(1);
                 }
