@@ -247,3 +247,139 @@ fn is_zero(block: impl AsRef<[u8]>) -> bool {
         words.iter().fold(0, |any, word| any | u64::from_ne_bytes(*word)) == 0
     }) && rest.iter().all(|&byte| byte == 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+
+    fn writer() -> (Image, ContentWriter) {
+        let image = Image::new(tempfile::tempfile().unwrap(), std::env::temp_dir());
+        let mut writer = image.content();
+        writer.place(0).unwrap();
+        (image, writer)
+    }
+
+    /// Bytes that differ, none of them zero.
+    fn bytes(seed: usize, len: usize) -> Vec<u8> {
+        (0..len).map(|i| ((i * 31 + i / 4096 + seed) % 255) as u8 + 1).collect()
+    }
+
+    /// A content as the image has it: the first head takes 257 blocks.
+    fn read(image: &Image, segment: &Segment, index: u32) -> Vec<u8> {
+        let (size, extents) = segment.contents.get(index).unwrap();
+        let mut content = vec![0; size.next_multiple_of(BLOCK) as usize];
+        for extent in extents {
+            let start = extent.logical as usize * BLOCK_BYTES;
+            let place = &mut content[start..start + extent.len as usize * BLOCK_BYTES];
+            image.file().read_exact_at(place, (257 + u64::from(extent.start)) * BLOCK).unwrap();
+        }
+        assert!(content[size as usize..].iter().all(|&byte| byte == 0), "the end is padded with zeros");
+        content.truncate(size as usize);
+        content
+    }
+
+    #[test]
+    fn contents_of_all_lengths_in_pieces_of_all_lengths_come_back() {
+        let lengths =
+            [0, 1, 4095, 4096, 4097, 8192, 60_000, 65_536, 70_000, STAGING - 1, STAGING, STAGING + 1, 3 * STAGING + 5];
+        for piece in [1, 512, 4095, 4096, 5000, 65_536, 131_072, usize::MAX] {
+            let (image, mut writer) = writer();
+            let lengths = if piece == 1 { &lengths[..9] } else { &lengths[..] };
+            for (seed, &len) in lengths.iter().enumerate() {
+                writer.begin().unwrap();
+                for part in bytes(seed, len).chunks(piece) {
+                    writer.write(part).unwrap();
+                }
+                assert_eq!(writer.finish().unwrap() as usize, seed);
+            }
+            let segment = writer.done().unwrap();
+            let blocks: usize = lengths.iter().map(|len| len.div_ceil(BLOCK_BYTES)).sum();
+            assert_eq!(segment.blocks(), blocks as u64);
+            for (seed, &len) in lengths.iter().enumerate() {
+                let (_, extents) = segment.contents.get(seed as u32).unwrap();
+                assert!(extents.len() <= 1, "consecutive blocks are one extent: {extents:?}");
+                assert!(read(&image, &segment, seed as u32) == bytes(seed, len), "{len} in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_of_zeros_are_holes_wherever_they_come_from() {
+        // Blocks of the file that hold something, and whether the others are written as zeros or skipped.
+        for (present, skip, piece) in [
+            (vec![1, 2, 5], false, 700),
+            (vec![1, 2, 5], true, 700),
+            (vec![0, 40], true, 5000),
+            (vec![0, 40], false, 1 << 20),
+            (vec![], false, 4096),
+        ] {
+            let (image, mut writer) = writer();
+            let mut expected = Vec::new();
+            writer.begin().unwrap();
+            for block in 0..50 {
+                // One byte is enough, the first or the last.
+                let mut data = vec![0; BLOCK_BYTES];
+                if present.contains(&block) {
+                    data[if block % 2 == 0 { 0 } else { BLOCK_BYTES - 1 }] = 1;
+                }
+                if skip && !present.contains(&block) {
+                    writer.skip(1000).unwrap();
+                    writer.skip(3096).unwrap();
+                } else {
+                    data.chunks(piece).for_each(|part| writer.write(part).unwrap());
+                }
+                expected.extend(data);
+            }
+            // An end that is no whole block, of zeros too.
+            writer.write(&[0; 100]).unwrap();
+            expected.extend([0; 100]);
+            let index = writer.finish().unwrap();
+            let segment = writer.done().unwrap();
+            assert_eq!(segment.blocks(), present.len() as u64);
+            assert!(read(&image, &segment, index) == expected);
+        }
+    }
+
+    #[test]
+    fn a_hole_may_begin_and_end_within_a_block() {
+        let (image, mut writer) = writer();
+        let mut expected = Vec::new();
+        writer.begin().unwrap();
+        for (data, hole) in [(10, 5), (100, 4096), (4096, 20_000), (1, 8191), (3, 0), (0, 4095)] {
+            let data = bytes(data, data);
+            writer.write(&data).unwrap();
+            writer.skip(hole).unwrap();
+            expected.extend(data);
+            expected.resize(expected.len() + hole as usize, 0);
+        }
+        writer.finish().unwrap();
+        let segment = writer.done().unwrap();
+        assert!(read(&image, &segment, 0) == expected);
+    }
+
+    #[test]
+    fn small_contents_are_few_writes() {
+        // Offsets show it: after 10,000 contents all but the last buffer is written, and nothing was per file.
+        let (_, mut writer) = writer();
+        for seed in 0..10_000 {
+            writer.begin().unwrap();
+            writer.write(&bytes(seed, 100)).unwrap();
+            writer.finish().unwrap();
+            assert_eq!(writer.blocks.count() % (STAGING / BLOCK_BYTES) as u64, 0, "only full buffers are written");
+        }
+    }
+
+    #[test]
+    fn longest_files_and_segments_are_limited() {
+        let (_, mut writer) = writer();
+        writer.begin().unwrap();
+        writer.skip(MAX_FILE_SIZE).unwrap();
+        assert!(matches!(writer.skip(u64::MAX), Err(Error::FileTooLong { .. })));
+        assert!(matches!(writer.write(&[1]), Err(Error::FileTooLong { .. })));
+        writer.finish().unwrap();
+        writer.begin().unwrap();
+        assert!(matches!(writer.number(0, MAX_SEGMENT, 1), Err(Error::SegmentTooLong { .. })));
+    }
+}

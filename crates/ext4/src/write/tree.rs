@@ -244,27 +244,19 @@ impl Tree {
         self.slice(at, len.into())
     }
 
-    /// The path of a node, for messages: it takes a walk over all entries for each step.
+    /// The path of a node, for messages: of several the last that it was given.
     pub(super) fn path(&self, node: NodeId) -> Vec<u8> {
-        let mut names = Vec::new();
-        let mut at = node;
-        // A parent is always older than its child, so this ends.
-        while at != NodeId::ROOT {
-            let Some(entry) = self.entries.iter().find(|entry| entry.node == at) else {
-                break;
-            };
-            names.push(self.name(entry));
-            at = entry.parent;
+        let (mut names, mut at) = (Vec::new(), node);
+        // A directory's own entry stands before all that are in it, so one walk backwards finds every step.
+        for entry in self.entries.iter().rev() {
+            if entry.node == at {
+                names.push(self.name(entry));
+                at = entry.parent;
+            }
         }
-        let mut path = Vec::new();
-        for name in names.into_iter().rev() {
-            path.push(b'/');
-            path.extend_from_slice(name);
-        }
-        if path.is_empty() {
-            path.push(b'/');
-        }
-        path
+        names.push(&[]);
+        names.reverse();
+        if names.len() == 1 { b"/".to_vec() } else { names.join(&b'/') }
     }
 
     fn slice(&self, at: u32, len: usize) -> &[u8] {
@@ -398,7 +390,8 @@ mod tests {
         assert!(matches!(tree.link(dir, b"65000", file), Err(Error::TooManyLinks { limit: 65_000, .. })));
         assert!(matches!(tree.link(NodeId::ROOT, b"again", dir), Err(Error::DirectoryLink { .. })));
         assert_eq!(tree.nodes()[0].names, 1);
-        assert_eq!(tree.path(file), b"/dir/0");
+        assert_eq!(tree.path(file), b"/dir/64999");
+        assert_eq!(tree.path(dir), b"/dir");
         assert_eq!(tree.path(NodeId::ROOT), b"/");
     }
 }

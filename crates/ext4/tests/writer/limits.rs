@@ -148,6 +148,24 @@ fn an_inode_has_65_000_names() {
 }
 
 #[test]
+fn directories_in_directories_32_768_deep() {
+    let bench = Bench::new();
+    let mut tree = tree();
+    let mut at = NodeId::ROOT;
+    for _ in 0..32_768 {
+        at = directory(&mut tree, at, "d");
+    }
+    empty(&mut tree, at, "at the end");
+    bench.finish(tree, &[], &options());
+    let reader = banger_ext4::read::Reader::open(fs::File::open(&bench.path).unwrap()).unwrap();
+    let mut at = 2;
+    for _ in 0..32_768 {
+        at = reader.find(at, b"d").unwrap().unwrap();
+    }
+    assert!(reader.find(at, b"at the end").unwrap().is_some());
+}
+
+#[test]
 fn half_a_million_entries() {
     let bench = Bench::new();
     let mut writer = bench.image.content();
