@@ -109,23 +109,3 @@ fn can_be_written_to(image: &Path) {
     mount.unmount();
     std::fs::remove_file(copy).unwrap();
 }
-
-/// A guest does this when its disk was made larger.
-#[test]
-fn a_mounted_image_can_be_grown() {
-    judges!("root", "e2fsck", "resize2fs", "mount", "losetup", "findmnt");
-    let Some(corpus) = Corpus::get("debian-min") else { return };
-    let scratch = scratch();
-    let image = scratch.path().join("image");
-    build(source("oci", &corpus.layout), &image, []);
-    let length = image.metadata().unwrap().len() + GROWTH;
-    let mount = Mount::image(&image, "rw");
-    File::options().write(true).open(&image).unwrap().set_len(length).unwrap();
-    let device = ask("findmnt", args!["-n", "-o", "SOURCE", mount.path()]).ok().stdout();
-    let device = device.trim();
-    ask("losetup", ["--set-capacity", device]).ok();
-    ask("resize2fs", [device]).ok().says("on-line resizing required");
-    std::fs::write(mount.path().join("new"), vec![1; 1 << 20]).unwrap();
-    mount.unmount();
-    e2fsck(&image, &[]);
-}

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use crate::args;
 use crate::judges;
 use crate::support::image::{assert_same, build};
 use crate::support::judge::ask;
 use crate::support::layout::host_platform;
-use crate::support::program::{command, source};
+use crate::support::program::{PROGRAM, command, source};
 use crate::support::{Corpus, Layout, Run, Tar, scratch};
 
 /// Several layers, of which later ones replace, delete and link to what earlier ones have.
@@ -77,10 +78,8 @@ fn surroundings_do_not_matter() {
     let [first, other] = ["first", "other"].map(|name| scratch.path().join(name));
     let expected = build(source("oci", here.path()), &first, []);
     std::thread::sleep(std::time::Duration::from_millis(1100));
-    let mut shell = command();
-    let program = shell.get_program().to_owned();
-    shell = std::process::Command::new("sh");
-    shell.args(args!["-c", "umask 077; exec \"$@\"", "sh", program, "build", "oci:there", "-o", "other", "--json"]);
+    let mut shell = Command::new("sh");
+    shell.args(args!["-c", "umask 077; exec \"$@\"", "sh", PROGRAM, "build", "oci:there", "-o", "other", "--json"]);
     shell.current_dir(scratch.path()).env("TZ", "Asia/Kathmandu").env("LC_ALL", "tr_TR.UTF-8");
     shell.env("SOURCE_DATE_EPOCH", "1");
     let report = crate::support::image::Report::of(&Run::of(&mut shell).ok());

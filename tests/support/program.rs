@@ -5,11 +5,17 @@ use std::fmt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+/// Seconds after which a run has hung. Even an unoptimised build on a busy machine does not come near it.
+const LIMIT: &str = "300";
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_banger");
+
 /// A command line of the program under test, in an environment of its own: no variable of whoever runs the tests
-/// changes what it does or prints.
+/// changes what it does or prints. What hangs is killed, and fails its test.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_banger"));
-    command.env_clear().stdin(Stdio::null());
+    let mut command = Command::new("timeout");
+    command.args(["--signal=KILL", LIMIT, PROGRAM]).env_clear().stdin(Stdio::null());
     command
 }
 
@@ -63,10 +69,13 @@ impl Run {
         self.expect(0)
     }
 
-    /// Standard error must contain this.
+    /// It must have printed this, to whichever output.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
-        assert!(self.stderr().contains(text), "{text:?} is not in the messages of {self}");
+        assert!(
+            self.stdout().contains(text) || self.stderr().contains(text),
+            "{text:?} is not in what it says: {self}"
+        );
         self
     }
 }

@@ -32,16 +32,20 @@ pub(crate) fn for_build(error: &Error, source: &Source, build: &Build) -> Failur
             Some(format!("name a file in it, such as {}", path.join("disk.ext4").display()))
         }
         Error::Io { source, path, .. } => for_io(source, path, build),
-        Error::Source(error) | Error::Layer { source: LayerError::Open(error), .. } => for_source_error(error, source),
-        Error::Layer { source: LayerError::Blob(_) | LayerError::DiffId(_), .. } => Some(DAMAGED.to_owned()),
+        Error::Source(error) => for_source_error(error, source),
+        Error::Layer { source: layer, .. } => match layer.as_ref() {
+            LayerError::Open(error) => for_source_error(error, source),
+            LayerError::Blob(_) | LayerError::DiffId(_) => Some(DAMAGED.to_owned()),
+            _ => None,
+        },
         Error::FileSystem(banger_ext4::Error::TooSmall { needed, .. }) => {
             Some(format!("--size {} is enough", as_argument(*needed)))
         }
-        // The disk can be full at every step.
-        _ if error.kind() == ErrorKind::NoSpace => Some(make_room(build)),
         _ => None,
     };
-    match hint {
+    // The disk can be full at every step.
+    let full = || (error.kind() == ErrorKind::NoSpace).then(|| make_room(build));
+    match hint.or_else(full) {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
@@ -66,7 +70,6 @@ fn for_source_error(error: &banger_oci::Error, source: &Source) -> Option<String
 fn for_io(error: &io::Error, path: &Path, build: &Build) -> Option<String> {
     let directory = directory_of(&build.output);
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(make_room(build)),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
             if path == directory || path == build.output =>
         {
