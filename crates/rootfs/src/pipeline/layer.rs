@@ -1,26 +1,26 @@
-//! Reading one layer: two threads, one that decompresses and one that parses.
+//! Reading one layer: three threads that keep two processors busy.
 //!
-//! The first reads the blob, hashes it and decompresses into buffers that go round between the two. The second hashes what
-//! comes (the diff ID), reads the archive in it, and hands file contents on to the image. Both digests are checked
-//! before the layer counts. When something else is wrong, what is left of the blob is hashed all the same: a blob that
-//! is not the one promised explains every other error.
+//! The first reads the blob, hashes it and decompresses into buffers. The second hashes what comes out, for the diff ID.
+//! The third reads the archive in it and hands file contents on to the image. All digests are checked before the layer
+//! counts. When something else is wrong, what is left of the blob is hashed all the same: a blob that is not the one
+//! promised explains every other error.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::ScopedJoinHandle;
 
 use banger_layers::decompress::Decompressor;
 use banger_layers::entry::Entries;
 use banger_layers::tar::TarReader;
 use banger_oci::{Algorithm, BlobReader, Digest, Layer, Verifier};
 
+use super::buffers::{Buffer, Buffers};
 use super::content::LayerContent;
 use crate::error::LayerError;
 
-/// Bytes of decompressed data that the threads of a layer hand over at a time.
-const CHUNK: usize = 256 << 10;
-
-/// Buffers that go round: one in the hands of each thread, one on the way in each direction.
-const CHUNKS: usize = 4;
+/// Chunks of decompressed data that may wait for each thread: what one thread is ahead of another evens out.
+const AHEAD: usize = 16;
 
 /// Who follows the reading of a layer.
 pub(crate) trait Watch: Sync {
@@ -41,51 +41,51 @@ pub(crate) fn read(
     content: &mut LayerContent,
     watch: &dyn Watch,
 ) -> Result<(Entries, Digest), LayerError> {
-    let (full, chunks) = sync_channel(CHUNKS);
-    let (give_back, spare) = channel();
-    for _ in 0..CHUNKS {
-        // Both ends are in this function.
-        let _ = give_back.send(vec![0; CHUNK]);
-    }
+    let (to_hasher, hashed) = sync_channel::<Arc<Buffer>>(AHEAD);
+    let (to_parser, parsed) = sync_channel::<Arc<Buffer>>(AHEAD);
     std::thread::scope(|scope| {
-        let decoder = scope.spawn(move || decode(layer, &full, &spare, watch));
-        let mut parser = Parser::new(layer);
-        let parsed: Result<(), LayerError> = chunks.iter().try_for_each(|chunk: Chunk| {
-            watch.place(content)?;
-            parser.take(chunk.bytes(), content)?;
-            let _ = give_back.send(chunk.buffer);
-            Ok(())
+        let decoder = scope.spawn(move || decode(layer, &[to_hasher, to_parser], watch));
+        let hasher = scope.spawn(move || {
+            let mut diff_id = Verifier::new(layer.diff_id().map_or(Algorithm::Sha256, Digest::algorithm));
+            hashed.iter().for_each(|chunk| diff_id.update(chunk.bytes()));
+            diff_id
         });
-        // The decoder must not wait for a parser that is gone.
-        drop(chunks);
-        match decoder.join() {
-            Ok(decoded) => decoded?,
-            Err(panic) => std::panic::resume_unwind(panic),
+        let entries = parse(parsed.iter(), content, watch);
+        // The decoder must not wait for a parser that has given up.
+        drop(parsed);
+        joined(decoder)?;
+        let diff_id = joined(hasher);
+        let entries = entries?;
+        let (actual, _) = diff_id.clone().digest();
+        if let Some(expected) = layer.diff_id() {
+            diff_id.finish(expected, None).map_err(LayerError::DiffId)?;
         }
-        parsed?;
-        parser.finish(layer)
+        Ok((entries, actual))
     })
 }
 
-/// A buffer, and how much of it counts.
-struct Chunk {
-    buffer: Vec<u8>,
-    length: usize,
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-impl Chunk {
-    fn bytes(&self) -> &[u8] {
-        self.buffer.get(..self.length).unwrap_or_default()
-    }
-}
-
-/// Decompresses the blob into spare buffers until it ends or nobody wants more.
-fn decode(
-    layer: &Layer,
-    full: &SyncSender<Chunk>,
-    spare: &Receiver<Vec<u8>>,
+/// Reads the archive: entries into a list, contents into the image.
+fn parse(
+    chunks: impl Iterator<Item = Arc<Buffer>>,
+    content: &mut LayerContent,
     watch: &dyn Watch,
-) -> Result<(), LayerError> {
+) -> Result<Entries, LayerError> {
+    let mut reader = TarReader::new();
+    let mut entries = Entries::new();
+    for chunk in chunks {
+        watch.place(content)?;
+        reader.feed(chunk.bytes(), content, &mut entries).map_err(banger_layers::Error::from)?;
+    }
+    reader.finish().map_err(banger_layers::Error::from)?;
+    Ok(entries)
+}
+
+/// Decompresses the blob and hands it to all `receivers`, until it ends or one of them wants no more.
+fn decode(layer: &Layer, receivers: &[SyncSender<Arc<Buffer>>], watch: &dyn Watch) -> Result<(), LayerError> {
     let verifier = Verifier::new(layer.digest().map_or(Algorithm::Sha256, Digest::algorithm));
     let blob = Blob { inner: layer.open()?, verifier, watch };
     let mut decompressor = Decompressor::new(blob).map_err(banger_layers::Error::from)?;
@@ -93,15 +93,15 @@ fn decode(
         // The diff ID says all that the CRC can say, and more.
         decompressor = decompressor.without_crc();
     }
+    let buffers = Buffers::new();
     let mut failed = None;
-    while let Ok(mut buffer) = spare.recv() {
-        if watch.is_stopped() {
-            return Ok(());
-        }
-        match decompressor.fill(&mut buffer) {
-            Ok(length) => {
-                let last = length < buffer.len();
-                if full.send(Chunk { buffer, length }).is_err() || last {
+    while !watch.is_stopped() {
+        let mut buffer = buffers.take();
+        match buffer.fill(|room| decompressor.fill(room)) {
+            Ok(last) => {
+                let buffer = Arc::new(buffer);
+                let wanted = receivers.iter().all(|receiver| receiver.send(Arc::clone(&buffer)).is_ok());
+                if last || !wanted {
                     break;
                 }
             }
@@ -110,6 +110,9 @@ fn decode(
                 break;
             }
         }
+    }
+    if watch.is_stopped() {
+        return Ok(());
     }
     let mut blob = decompressor.into_source();
     // What cannot be read any more shows in the digest.
@@ -136,38 +139,5 @@ impl Read for Blob<'_> {
         self.verifier.update(buffer.get(..count).unwrap_or_default());
         self.watch.advanced(count as u64);
         Ok(count)
-    }
-}
-
-/// Takes the decompressed stream.
-struct Parser {
-    reader: TarReader,
-    entries: Entries,
-    diff_id: Verifier,
-}
-
-impl Parser {
-    fn new(layer: &Layer) -> Self {
-        Self {
-            reader: TarReader::new(),
-            entries: Entries::new(),
-            diff_id: Verifier::new(layer.diff_id().map_or(Algorithm::Sha256, Digest::algorithm)),
-        }
-    }
-
-    fn take(&mut self, chunk: &[u8], content: &mut LayerContent) -> Result<(), LayerError> {
-        self.diff_id.update(chunk);
-        self.reader.feed(chunk, content, &mut self.entries).map_err(banger_layers::Error::from)?;
-        Ok(())
-    }
-
-    fn finish(self, layer: &Layer) -> Result<(Entries, Digest), LayerError> {
-        let Self { reader, entries, diff_id } = self;
-        reader.finish().map_err(banger_layers::Error::from)?;
-        let (actual, _) = diff_id.clone().digest();
-        if let Some(expected) = layer.diff_id() {
-            diff_id.finish(expected, None).map_err(LayerError::DiffId)?;
-        }
-        Ok((entries, actual))
     }
 }

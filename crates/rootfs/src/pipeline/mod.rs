@@ -9,6 +9,7 @@
 //!
 //! Memory is a few buffers for each job, the entries of layers that wait for a lower one, and the tree.
 
+mod buffers;
 mod content;
 mod layer;
 mod queue;
@@ -30,6 +31,12 @@ use crate::addition;
 use crate::error::{Error, LayerError};
 use crate::options::Addition;
 use crate::progress::{Event, LayerSummary, Progress};
+
+/// Processors that the threads of one layer keep busy; so half as many layers as jobs are read at the same time.
+///
+/// Two processors are better used by one layer that goes straight to its place than by two, one of which must
+/// be collected in a segment and copied.
+const PROCESSORS_A_LAYER: usize = 2;
 
 /// Something that becomes a layer of the image.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +89,7 @@ pub(crate) fn unpack(
     let worker = Worker { inputs, image, queue: &queue, progress };
     std::thread::scope(|scope| {
         let (outcomes, merged) = channel();
-        let workers: Vec<_> = (0..jobs.get().min(inputs.len()))
+        let workers: Vec<_> = (0..jobs.get().div_ceil(PROCESSORS_A_LAYER).min(inputs.len()))
             .map(|_| {
                 let outcomes = outcomes.clone();
                 scope.spawn(move || worker.run(&outcomes))
