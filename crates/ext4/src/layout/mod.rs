@@ -3,7 +3,7 @@
 //! Nothing here does I/O or knows an on-disk structure; all numbers are blocks of 4096 bytes, unless it says bytes.
 //! [`geometry`] says which blocks are reserved whatever the size of the file system, and numbers the others without
 //! gaps (the *linear* space in which data is laid down); [`size`] derives the number of inodes and the length of
-//! the journal from the size; [`space`] gives out free blocks.
+//! the journal from the size; `space` gives out free blocks.
 
 pub mod geometry;
 pub mod size;

@@ -99,7 +99,7 @@ fn an_image_grows_while_it_is_mounted() {
         let grown = size + (20 << 30);
         set_len(&copy, grown);
         if !has_sys_resource() {
-            // The kernel grows a file system for nobody else, root or not, and there is no other judge.
+            // The kernel grows a file system for nobody else, root or not. The test in `guest.rs` judges the same.
             eprintln!("SKIPPED: growing online needs CAP_SYS_RESOURCE, which this machine does not give");
             return;
         }

@@ -34,7 +34,7 @@ fn write(writer: &mut ContentWriter, seed: u64, pieces: usize) {
 }
 
 /// An image of three segments with 60 contents each; the tree has two thirds of them.
-fn build(when: [When; 3], pieces: usize) -> (Bench, u64) {
+fn build(when: [When; 3], pieces: usize) -> Bench {
     const EACH: usize = 60;
     let bench = Bench::new();
     let mut segments: Vec<Segment> = Vec::new();
@@ -62,15 +62,20 @@ fn build(when: [When; 3], pieces: usize) -> (Bench, u64) {
     for (number, base) in waiting.into_iter().rev() {
         segments[number].place(base).unwrap();
     }
+    bench.finish(two_thirds(), &segments, &options());
+    bench
+}
+
+/// A tree of two thirds of the contents of three segments with 60 each.
+fn two_thirds() -> Tree {
     let mut tree = tree();
     for segment in 0..3 {
-        for index in (0..EACH as u32).filter(|index| index % 3 != 1) {
+        for index in (0..60).filter(|index| index % 3 != 1) {
             let name = format!("{segment}-{index}");
             tree.add(NodeId::ROOT, name.as_bytes(), node(Kind::File(Content { segment, index }))).unwrap();
         }
     }
-    bench.finish(tree, &segments, &options());
-    (bench, base)
+    tree
 }
 
 fn same(one: &Path, other: &Path) -> bool {
@@ -89,8 +94,30 @@ fn same(one: &Path, other: &Path) -> bool {
 }
 
 #[test]
+fn segments_can_be_written_by_threads_of_their_own() {
+    let one_thread = build([When::Later; 3], usize::MAX);
+    let bench = Bench::new();
+    let write_one = &|number: u64| {
+        let mut writer = bench.image.content();
+        (0..60).for_each(|index| write(&mut writer, number * 60 + index, usize::MAX));
+        writer.done().unwrap()
+    };
+    let mut segments: Vec<Segment> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3).map(|number| scope.spawn(move || write_one(number))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let mut base = 0;
+    for segment in &mut segments {
+        segment.place(base).unwrap();
+        base += segment.blocks();
+    }
+    bench.finish(two_thirds(), &segments, &options());
+    assert!(same(&one_thread.path, &bench.path));
+}
+
+#[test]
 fn the_same_bytes_whenever_a_segment_is_placed() {
-    let (first, _) = build([When::First; 3], usize::MAX);
+    let first = build([When::First; 3], usize::MAX);
     for (when, pieces) in [
         ([When::Later; 3], usize::MAX),
         ([When::Last; 3], 4096),
@@ -98,7 +125,7 @@ fn the_same_bytes_whenever_a_segment_is_placed() {
         ([When::First, When::Before(30), When::Later], 100_000),
         ([When::Later, When::First, When::Last], 777),
     ] {
-        let (other, _) = build(when, pieces);
+        let other = build(when, pieces);
         assert!(same(&first.path, &other.path), "{when:?} in pieces of {pieces}");
     }
 }
