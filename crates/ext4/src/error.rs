@@ -1,16 +1,8 @@
 //! What can go wrong when an image is written.
 
-use std::fmt;
 use std::io;
 
-/// Bytes of a name or path, shown with escapes for what is not printable ASCII.
-struct Shown<'a>(&'a [u8]);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
-    }
-}
+use crate::shown::Shown;
 
 /// Why an image could not be written.
 ///

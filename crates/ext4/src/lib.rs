@@ -8,6 +8,7 @@
 mod error;
 pub mod layout;
 pub mod read;
+mod shown;
 pub mod spec;
 pub mod write;
 

@@ -1,18 +1,9 @@
 //! What can go wrong when an image is read.
 
-use std::fmt;
 use std::io;
 
+use crate::shown::Shown;
 use crate::spec::SpecError;
-
-/// Bytes of a path, shown with escapes for what is not printable ASCII.
-struct Shown<'a>(&'a [u8]);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
-    }
-}
 
 /// Why something could not be read from an image.
 #[derive(Debug, thiserror::Error)]
