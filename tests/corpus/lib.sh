@@ -16,7 +16,7 @@ add_packages() { # PACKAGE...: no service is started, and no trace of this machi
 
 forget() { # what would differ from one build to the next, or must differ from one machine to the next
     find "$M/var/log" -type f -delete
-    rm -rf "$M"/var/cache/ldconfig/aux-cache "$M"/var/cache/apt/*.bin "$M"/var/cache/apt/archives/*.deb
+    rm -rf "$M"/var/cache/ldconfig/aux-cache "$M"/var/cache/apt/*.bin
     rm -f "$M"/var/cache/debconf/*-old "$M"/var/lib/dpkg/*-old "$M"/etc/{passwd,group,shadow,gshadow,subuid,subgid}-
     rm -f "$M/var/lib/dbus/machine-id" "$M/var/lib/systemd/random-seed" "$M"/etc/ssh/ssh_host_*
     # Empty, it is filled at the first start.
