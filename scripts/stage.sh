@@ -6,10 +6,18 @@ mkdir -p target
 : >"$stages_file"
 
 stage() { # NAME COMMAND...
-    local name=$1 begun=$SECONDS
+    local name=$1 begun=$SECONDS status
     shift
     printf '\n== %s\n' "$name"
-    "$@" || { local status=$?; echo "== $name: FAILED (exit status $status)" >&2; exit "$status"; }
+    # Not `"$@" || ...`: in a condition a function goes on after a command that failed.
+    set +e
+    (set -e; "$@")
+    status=$?
+    set -e
+    if [ "$status" != 0 ]; then
+        echo "== $name: FAILED after $((SECONDS - begun)) s (exit status $status)"
+        exit "$status"
+    fi
     printf '%5d s  %s\n' $((SECONDS - begun)) "$name" >>"$stages_file"
     echo "== $name: $((SECONDS - begun)) s"
 }
