@@ -1,8 +1,9 @@
 //! What the program prints, word for word: help, messages, listings.
 
 use crate::args;
+use crate::judges;
 use crate::support::image::build;
-use crate::support::program::{Run, banger, command, source};
+use crate::support::program::{PROGRAM, Run, banger, command, source};
 use crate::support::snapshot::check;
 use crate::support::{Layout, Tar, scratch};
 
@@ -139,6 +140,34 @@ fn progress() {
     for stage in ["resolve", "layers", "metadata", "sync", "checksum", "total"] {
         assert!(report["seconds"][stage].as_f64().is_some_and(|seconds| seconds >= 0.0), "{stage}");
     }
+}
+
+/// A terminal sees bars move, and in the end the same lines as everyone.
+#[test]
+fn progress_on_a_terminal() {
+    judges!("script");
+    let scratch = scratch();
+    let large = || Tar::new().file("large", vec![b'x'; 8 << 20]);
+    let layout = Layout::of(scratch.path().join("layout"), [large(), large().file("small", b"x")]);
+    let on_terminal = |options: &str| {
+        let image = scratch.path().join("image");
+        let line = format!("{PROGRAM} build oci:{} -o {} --force {options}", layout.path().display(), image.display());
+        let mut script = std::process::Command::new("script");
+        // Not `--quiet --return --command`: what is short is understood by all versions.
+        script.args(["-qec", &line, "/dev/null"]).env_clear().env("TERM", "xterm").stdin(std::process::Stdio::null());
+        Run::of(&mut script).ok().stdout()
+    };
+    let shown = on_terminal("");
+    for text in
+        ["2 layers, 16.0 MiB", "layer 1/2 sha256:", "layer 2/2 sha256:", "all layers", "MiB/s", "content id sha256:"]
+    {
+        assert!(shown.contains(text), "{text:?} is not in {shown:?}");
+    }
+    const CYAN: &str = "\x1b[36m";
+    assert!(shown.contains(CYAN), "{shown:?}");
+    assert!(!on_terminal("--color never").contains(CYAN));
+    let quiet = on_terminal("--quiet");
+    assert!(quiet.starts_with("sha256:") && quiet.lines().count() == 1, "{quiet:?}");
 }
 
 #[test]

@@ -62,6 +62,10 @@ pub(crate) fn ask<S: AsRef<OsStr>>(judge: &str, arguments: impl IntoIterator<Ite
 /// e2fsck must exit with 0 and print its passes and its summary, and not a word more.
 #[track_caller]
 pub(crate) fn e2fsck(image: &Path, arguments: &[&str]) {
+    if !is_here("e2fsck") {
+        missing("e2fsck", "a part of a test");
+        return;
+    }
     let run = ask("e2fsck", ["-fn"].iter().chain(arguments).map(OsStr::new).chain([image.as_os_str()])).ok();
     let name = image.file_name().unwrap().to_str().unwrap().to_owned();
     let complaints = run.stdout();
