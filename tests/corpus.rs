@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::args;
 use crate::judges;
 use crate::support::image::{build, copy};
-use crate::support::judge::{ask, e2fsck};
+use crate::support::judge::{ask, e2fsck, say};
 use crate::support::mount::Mount;
 use crate::support::program::source;
 use crate::support::{Corpus, corpus, listing, scratch};
@@ -40,7 +40,7 @@ fn large_images() {
         if corpus::is_made(name) {
             check(name);
         } else {
-            eprintln!("{name} has not been made, and takes minutes: `make bench` makes it, and then it is tested too");
+            say(&format!("{name} is tested where `make bench` has made it, and here it has not"));
         }
     }
 }

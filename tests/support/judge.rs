@@ -4,6 +4,7 @@
 //! Elsewhere the test says on standard error that it was skipped.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +31,12 @@ macro_rules! judges {
 /// Says that a judge is missing, or fails.
 pub(crate) fn missing(judge: &str, test: &str) {
     assert!(!required(), "{test} needs {judge}, and judges are required here");
-    eprintln!("SKIPPED {test}: needs {judge}");
+    say(&format!("SKIPPED {test}: needs {judge}"));
+}
+
+/// Says something past the test harness, which shows what is printed only of tests that fail.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Whether a judge can be asked.
