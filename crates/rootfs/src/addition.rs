@@ -1,5 +1,8 @@
 //! Files of the host as a layer: `--add`.
 //!
+//! A layer of its own, by the rules of any layer but one: a directory that the image has already, by whatever links, stays
+//! as it is, for the host's idea of `/tmp` or `/lib` is not what was to be added ([`on_top_of`]).
+//!
 //! The tree below the source is walked in the order of its names. Kinds, modes, times, links, hard links and attributes
 //! are kept; the owner is the one that was asked for, because ids of the host mean nothing in the image. The walk
 //! also gives a digest of all that it saw, which is part of the content id.
@@ -14,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use banger_layers::ContentSink;
 use banger_layers::entry::{Entries, Entry, Kind, Time};
+use banger_layers::tree::{Node, Tree};
 use sha2::{Digest as _, Sha256};
 
 use crate::content_id::hex;
@@ -43,6 +47,21 @@ where
     };
     walk.visit(&addition.source, &target, &metadata)?;
     Ok((walk.entries, format!("sha256:{}", hex(&walk.digest.finalize()))))
+}
+
+/// Leaves out the directories that `tree` has already.
+pub(crate) fn on_top_of(tree: &Tree, entries: &Entries) -> Result<Entries, banger_layers::Error> {
+    let is_directory = |id| matches!(tree.inode(id).node, Node::Directory);
+    let mut kept = Entries::new();
+    for entry in entries.iter() {
+        if entry.kind == Kind::Directory && tree.lookup(entry.path).is_ok_and(is_directory) {
+            continue;
+        }
+        let attributes: Vec<_> = entries.xattrs(entry.xattrs).collect();
+        let xattrs = kept.intern_xattrs(&attributes)?;
+        kept.push(Entry { xattrs, ..entry })?;
+    }
+    Ok(kept)
 }
 
 /// The place in the image: a trailing `/` asks for the source's own name below it.
@@ -85,10 +104,7 @@ where
         }
         let kind = metadata.file_type();
         if kind.is_dir() {
-            // The root of the image keeps what the image says of it.
-            if !target.iter().all(|&byte| byte == b'/') {
-                self.push(target, Kind::Directory, path, metadata)?;
-            }
+            self.push(target, Kind::Directory, path, metadata)?;
             self.visit_directory(path, target)
         } else if kind.is_file() {
             let (content, size) = self.copy(path)?;
@@ -237,6 +253,7 @@ fn boxed(error: Error) -> LayerError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use banger_layers::xattr::XattrId;
 
     /// Keeps contents as they come.
     #[derive(Default)]
@@ -309,10 +326,21 @@ mod tests {
     }
 
     #[test]
-    fn the_root_keeps_what_the_image_says_of_it() {
+    fn directories_that_are_there_stay_as_they_are() {
         let host = tempfile::tempdir().unwrap();
-        std::fs::write(host.path().join("a"), b"").unwrap();
-        assert_eq!(paths(&added(host.path(), "/").unwrap().0), ["/a"]);
+        for name in ["lib", "new"] {
+            std::fs::create_dir(host.path().join(name)).unwrap();
+            std::fs::write(host.path().join(name).join("file"), b"").unwrap();
+        }
+        let mut image = Entries::new();
+        let mtime = Time::default();
+        let described = |path, kind| Entry { path, kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs: XattrId::EMPTY };
+        image.push(described(b"usr/lib", Kind::Directory)).unwrap();
+        image.push(described(b"lib", Kind::Symlink { target: b"usr/lib" })).unwrap();
+        let mut tree = Tree::new(mtime);
+        banger_layers::merge::apply(&mut tree, 0, &image).unwrap();
+        let kept = on_top_of(&tree, &added(host.path(), "/").unwrap().0).unwrap();
+        assert_eq!(paths(&kept), ["/lib/file", "/new", "/new/file"]);
     }
 
     #[test]

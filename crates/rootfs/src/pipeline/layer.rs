@@ -32,7 +32,7 @@ pub(crate) trait Watch: Sync {
     fn place(&self, content: &mut LayerContent) -> Result<(), LayerError>;
 }
 
-/// Reads a layer to its end and checks it: entries and diff ID.
+/// Reads a layer to its end and checks it: entries and diff ID; `None` when it was told to give up.
 ///
 /// # Errors
 /// The first thing that is wrong; when the blob is not the one promised, that.
@@ -40,7 +40,7 @@ pub(crate) fn read(
     layer: &Layer,
     content: &mut LayerContent,
     watch: &dyn Watch,
-) -> Result<(Entries, Digest), LayerError> {
+) -> Result<Option<(Entries, Digest)>, LayerError> {
     let (to_hasher, hashed) = sync_channel::<Arc<Buffer>>(AHEAD);
     let (to_parser, parsed) = sync_channel::<Arc<Buffer>>(AHEAD);
     std::thread::scope(|scope| {
@@ -53,14 +53,17 @@ pub(crate) fn read(
         let entries = parse(parsed.iter(), content, watch);
         // The decoder must not wait for a parser that has given up.
         drop(parsed);
-        joined(decoder)?;
+        let end = joined(decoder)?;
         let diff_id = joined(hasher);
+        if end == End::GivenUp {
+            return Ok(None);
+        }
         let entries = entries?;
         let (actual, _) = diff_id.clone().digest();
         if let Some(expected) = layer.diff_id() {
             diff_id.finish(expected, None).map_err(LayerError::DiffId)?;
         }
-        Ok((entries, actual))
+        Ok(Some((entries, actual)))
     })
 }
 
@@ -84,8 +87,17 @@ fn parse(
     Ok(entries)
 }
 
+/// Why a decoder ended without an error.
+#[derive(Debug, Eq, PartialEq)]
+enum End {
+    /// The blob has been read and is the one promised.
+    Verified,
+    /// Somebody else's error counts, and the blob may be anything.
+    GivenUp,
+}
+
 /// Decompresses the blob and hands it to all `receivers`, until it ends or one of them wants no more.
-fn decode(layer: &Layer, receivers: &[SyncSender<Arc<Buffer>>], watch: &dyn Watch) -> Result<(), LayerError> {
+fn decode(layer: &Layer, receivers: &[SyncSender<Arc<Buffer>>], watch: &dyn Watch) -> Result<End, LayerError> {
     let verifier = Verifier::new(layer.digest().map_or(Algorithm::Sha256, Digest::algorithm));
     let blob = Blob { inner: layer.open()?, verifier, watch };
     let mut decompressor = Decompressor::new(blob).map_err(banger_layers::Error::from)?;
@@ -112,7 +124,7 @@ fn decode(layer: &Layer, receivers: &[SyncSender<Arc<Buffer>>], watch: &dyn Watc
         }
     }
     if watch.is_stopped() {
-        return Ok(());
+        return Ok(End::GivenUp);
     }
     let mut blob = decompressor.into_source();
     // What cannot be read any more shows in the digest.
@@ -122,7 +134,7 @@ fn decode(layer: &Layer, receivers: &[SyncSender<Arc<Buffer>>], watch: &dyn Watc
     }
     match failed {
         Some(error) => Err(banger_layers::Error::from(error).into()),
-        None => rest.map(drop).map_err(LayerError::Read),
+        None => rest.map(|_| End::Verified).map_err(LayerError::Read),
     }
 }
 

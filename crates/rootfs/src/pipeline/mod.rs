@@ -154,17 +154,30 @@ fn merge_all(
             && let Some((entries, digest)) = waiting.remove(&digests.len())
         {
             let layer = digests.len();
-            let number = u32::try_from(layer).unwrap_or(u32::MAX);
-            match merge::apply(&mut tree, number, &entries) {
+            match merge_one(&mut tree, layer, inputs, &entries) {
                 Ok(()) => digests.push(digest),
                 Err(error) => {
-                    failure = Some((layer, banger_layers::Error::from(error).into()));
+                    failure = Some((layer, error.into()));
                     queue.stop();
                 }
             }
         }
     }
     (tree, digests, failure)
+}
+
+fn merge_one(
+    tree: &mut Tree,
+    layer: usize,
+    inputs: &[Input<'_>],
+    entries: &Entries,
+) -> Result<(), banger_layers::Error> {
+    let number = u32::try_from(layer).unwrap_or(u32::MAX);
+    match inputs.get(layer) {
+        Some(Input::Addition(_)) => merge::apply(tree, number, &addition::on_top_of(tree, entries)?)?,
+        _ => merge::apply(tree, number, entries)?,
+    }
+    Ok(())
 }
 
 #[derive(Clone, Copy)]
@@ -183,7 +196,8 @@ impl Worker<'_> {
             let (layer, finished) = match task {
                 Task::Place { layer, writer, base } => (layer, Some((writer, base))),
                 Task::Read(layer) => match self.read(layer, outcomes) {
-                    Ok(segment) => (layer, self.queue.finish(layer, segment.blocks(), segment)),
+                    Ok(Some(segment)) => (layer, self.queue.finish(layer, segment.blocks(), segment)),
+                    Ok(None) => continue,
                     Err(error) => {
                         self.queue.stop();
                         let _ = outcomes.send(Outcome { layer, result: Err(error) });
@@ -206,22 +220,22 @@ impl Worker<'_> {
     }
 
     #[expect(clippy::indexing_slicing, reason = "the queue hands out indices of the inputs")]
-    fn read(&self, index: usize, outcomes: &Sender<Outcome>) -> Result<Segment, LayerError> {
+    fn read(&self, index: usize, outcomes: &Sender<Outcome>) -> Result<Option<Segment>, LayerError> {
         let input = &self.inputs[index];
         self.progress.event(Event::Started { layer: index });
         let watch = Follow { worker: self, layer: index };
         let mut content = LayerContent::new(self.image.content());
         let read = match input {
             Input::Layer(layer) => {
-                layer::read(layer, &mut content, &watch).map(|(entries, id)| (entries, id.to_string()))
+                layer::read(layer, &mut content, &watch)?.map(|(entries, id)| (entries, id.to_string()))
             }
-            Input::Addition(addition) => addition::read(addition, &mut content),
+            Input::Addition(addition) => Some(addition::read(addition, &mut content)?),
         };
-        let (entries, digest) = read?;
+        let Some((entries, digest)) = read else { return Ok(None) };
         let segment = content.done()?;
         self.progress.event(Event::Finished { layer: index, entries: entries.len() });
         let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, digest)) });
-        Ok(segment)
+        Ok(Some(segment))
     }
 }
 
