@@ -1,22 +1,22 @@
 //! Layers in, merged tree and placed contents out.
 //!
 //! ```text
-//!            ┌ decode ─▶ parse ─▶ content ─┐           (each layer; as many at a time as there are jobs)
-//! layers ────┤                             ├──▶ image file, each layer behind the one below it
-//!            └ decode ─▶ parse ─▶ content ─┘
-//!                          └── entries ──▶ merge, lowest layer first
+//!            ┌ decode ─┬▶ hash                 ┐
+//! layers ────┤         └▶ parse ─┬▶ contents ──┼──▶ image file, each layer behind the one below it
+//!            └ ...               └▶ entries ───┴──▶ merge, lowest layer first
 //! ```
 //!
-//! Memory is a few buffers for each job, the entries of layers that wait for a lower one, and the tree.
+//! Memory is a few buffers for each layer that is being read, the entries of layers that wait for a lower one, and
+//! the tree.
 
 mod buffers;
 mod content;
-mod layer;
-mod queue;
+mod crew;
+mod stations;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 
 use banger_ext4::write::{Image, Segment};
 use banger_layers::entry::{Entries, Time};
@@ -24,19 +24,11 @@ use banger_layers::merge;
 use banger_layers::tree::Tree;
 use banger_oci::Layer;
 
-use self::content::LayerContent;
-use self::layer::Watch;
-use self::queue::{Queue, Task};
+use self::crew::Crew;
 use crate::addition;
 use crate::error::{Error, LayerError};
 use crate::options::Addition;
-use crate::progress::{Event, LayerSummary, Progress};
-
-/// Processors that the threads of one layer keep busy; so half as many layers as jobs are read at the same time.
-///
-/// Two processors are better used by one layer that goes straight to its place than by two, one of which must
-/// be collected in a segment and copied.
-const PROCESSORS_A_LAYER: usize = 2;
+use crate::progress::{LayerSummary, Progress};
 
 /// Something that becomes a layer of the image.
 #[derive(Clone, Copy, Debug)]
@@ -85,42 +77,25 @@ pub(crate) fn unpack(
     time: Time,
     progress: &dyn Progress,
 ) -> Result<Unpacked, Error> {
-    let queue = Queue::new(inputs.len());
-    let worker = Worker { inputs, image, queue: &queue, progress };
-    std::thread::scope(|scope| {
-        let (outcomes, merged) = channel();
-        let workers: Vec<_> = (0..jobs.get().div_ceil(PROCESSORS_A_LAYER).min(inputs.len()))
-            .map(|_| {
-                let outcomes = outcomes.clone();
-                scope.spawn(move || worker.run(&outcomes))
-            })
-            .collect();
+    let crew = Crew::new(inputs, image, jobs.get(), progress);
+    let (tree, digests, failure) = std::thread::scope(|scope| {
+        let (outcomes, read) = channel();
+        for _ in 0..jobs.get() {
+            let outcomes = outcomes.clone();
+            scope.spawn(|| crew.work(outcomes));
+        }
         drop(outcomes);
-        let (tree, digests, mut failure) = merge_all(inputs, &merged, Tree::new(time), &queue);
-        let mut segments: Vec<Option<Segment>> = inputs.iter().map(|_| None).collect();
-        for worker in workers {
-            let placed = match worker.join() {
-                Ok(placed) => placed,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            for (layer, result) in placed {
-                match (result, segments.get_mut(layer)) {
-                    (Ok(segment), Some(slot)) => *slot = Some(segment),
-                    (Err(error), _) => failure = earlier(failure, layer, error),
-                    (Ok(_), None) => {}
-                }
-            }
-        }
-        match failure {
-            Some((layer, source)) => Err(Error::Layer {
-                number: layer + 1,
-                count: inputs.len(),
-                name: inputs.get(layer).map(|input| input.summary().name).unwrap_or_default(),
-                source: Box::new(source),
-            }),
-            None => Ok(Unpacked { tree, segments: segments.into_iter().flatten().collect(), digests }),
-        }
-    })
+        merge_all(inputs, &read, Tree::new(time), &crew)
+    });
+    match failure {
+        Some((layer, source)) => Err(Error::Layer {
+            number: layer + 1,
+            count: inputs.len(),
+            name: inputs.get(layer).map(|input| input.summary().name).unwrap_or_default(),
+            source: Box::new(source),
+        }),
+        None => Ok(Unpacked { tree, segments: crew.into_segments(), digests }),
+    }
 }
 
 type Failure = Option<(usize, LayerError)>;
@@ -138,7 +113,7 @@ fn merge_all(
     inputs: &[Input<'_>],
     outcomes: &Receiver<Outcome>,
     mut tree: Tree,
-    queue: &Queue<Segment>,
+    crew: &Crew<'_>,
 ) -> (Tree, Vec<String>, Failure) {
     let mut waiting = BTreeMap::new();
     let mut digests = Vec::with_capacity(inputs.len());
@@ -158,7 +133,7 @@ fn merge_all(
                 Ok(()) => digests.push(digest),
                 Err(error) => {
                     failure = Some((layer, error.into()));
-                    queue.stop();
+                    crew.stop();
                 }
             }
         }
@@ -178,85 +153,4 @@ fn merge_one(
         _ => merge::apply(tree, number, entries)?,
     }
     Ok(())
-}
-
-#[derive(Clone, Copy)]
-struct Worker<'a> {
-    inputs: &'a [Input<'a>],
-    image: &'a Image,
-    queue: &'a Queue<Segment>,
-    progress: &'a dyn Progress,
-}
-
-impl Worker<'_> {
-    /// Works until nothing is left. Returns the segments that this worker has brought to their places.
-    fn run(&self, outcomes: &Sender<Outcome>) -> Vec<(usize, Result<Segment, LayerError>)> {
-        let mut placed = Vec::new();
-        while let Some(task) = self.queue.next() {
-            let (layer, finished) = match task {
-                Task::Place { layer, writer, base } => (layer, Some((writer, base))),
-                Task::Read(layer) => match self.read(layer, outcomes) {
-                    Ok(Some(segment)) => (layer, self.queue.finish(layer, segment.blocks(), segment)),
-                    Ok(None) => continue,
-                    Err(error) => {
-                        self.queue.stop();
-                        let _ = outcomes.send(Outcome { layer, result: Err(error) });
-                        continue;
-                    }
-                },
-            };
-            if let Some((mut segment, base)) = finished {
-                let result = match segment.base() {
-                    Some(_) => Ok(()),
-                    None => segment.place(base),
-                };
-                if result.is_err() {
-                    self.queue.stop();
-                }
-                placed.push((layer, result.map(|()| segment).map_err(LayerError::from)));
-            }
-        }
-        placed
-    }
-
-    #[expect(clippy::indexing_slicing, reason = "the queue hands out indices of the inputs")]
-    fn read(&self, index: usize, outcomes: &Sender<Outcome>) -> Result<Option<Segment>, LayerError> {
-        let input = &self.inputs[index];
-        self.progress.event(Event::Started { layer: index });
-        let watch = Follow { worker: self, layer: index };
-        let mut content = LayerContent::new(self.image.content());
-        let read = match input {
-            Input::Layer(layer) => {
-                layer::read(layer, &mut content, &watch)?.map(|(entries, id)| (entries, id.to_string()))
-            }
-            Input::Addition(addition) => Some(addition::read(addition, &mut content)?),
-        };
-        let Some((entries, digest)) = read else { return Ok(None) };
-        let segment = content.done()?;
-        self.progress.event(Event::Finished { layer: index, entries: entries.len() });
-        let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, digest)) });
-        Ok(Some(segment))
-    }
-}
-
-struct Follow<'a> {
-    worker: &'a Worker<'a>,
-    layer: usize,
-}
-
-impl Watch for Follow<'_> {
-    fn advanced(&self, bytes: u64) {
-        self.worker.progress.event(Event::Advanced { layer: self.layer, bytes });
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.worker.queue.is_stopped()
-    }
-
-    fn place(&self, content: &mut LayerContent) -> Result<(), LayerError> {
-        match self.worker.queue.base(self.layer) {
-            Some(base) => Ok(content.place(base)?),
-            None => Ok(()),
-        }
-    }
 }
