@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -36,8 +37,13 @@ def measure(command):
     begun = time.monotonic()
     with open(os.devnull, "wb") as nowhere:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=nowhere, stderr=subprocess.PIPE)
-    # Kept as a zombie until its counters have been read. What it complains of is little: a pipe holds it.
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        # Kept as a zombie until its counters have been read. What it complains of is little: a pipe holds it.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     seconds = time.monotonic() - begun
     with open(f"/proc/{process.pid}/io", encoding="ascii") as file:
         calls = dict(line.split(": ") for line in file.read().splitlines())
@@ -264,6 +270,8 @@ def main():
         print("not root: the other tools would lose owners, they are left out", file=sys.stderr)
         options.slow_rounds = 0
 
+    # So that a run that is stopped removes its outputs too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.corpus) as scratch:
         found = summary(run(options, scratch))
     show(found)
