@@ -140,6 +140,7 @@ impl ContentWriter {
             return Err(Error::Misuse("a segment is ended before its last content"));
         }
         self.flush(&[])?;
+        self.blocks.release();
         self.blocks.write_back(1);
         Ok(Segment { contents: self.contents, blocks: self.blocks })
     }

@@ -216,6 +216,13 @@ pub(super) fn punch(file: &File, offset: u64, len: u64) -> io::Result<bool> {
     }
 }
 
+/// Asks for space for bytes that will be written: an advice, which not every file system takes.
+pub(super) fn reserve(file: &File, offset: u64, len: u64) {
+    if len > 0 {
+        let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, offset, len);
+    }
+}
+
 /// Writes zeros, where holes cannot be made.
 fn zero(file: &File, offset: u64, len: u64) -> io::Result<()> {
     let zeros = vec![0; COPY_BUFFER];

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 
-use super::image::{BLOCK, Image, copy, punch, write_pair};
+use super::image::{BLOCK, Image, copy, punch, reserve, write_pair};
 use crate::Error;
 use crate::layout::geometry;
 
@@ -93,16 +93,22 @@ pub(super) struct Blocks {
     place: Place,
     /// How many there are.
     count: u64,
+    /// How many of them the file system has been asked for space for.
+    reserved: u64,
     /// How many of them the kernel has been told to write to the disk.
     written_back: u64,
 }
+
+/// Space is asked for ahead of what is written, as much as there is already, but not less and not more than this: 1 MiB
+/// and 64 MiB. It halves the time that a host's ext4 needs for a write.
+const RESERVE: std::ops::RangeInclusive<u64> = 256..=(16 << 10);
 
 /// Write-back begins whenever so many blocks have come: 16 MiB.
 const WRITE_BACK_STEP: u64 = 4 << 10;
 
 impl Blocks {
     pub(super) fn new(image: Image) -> Self {
-        Self { image, place: Place::Waiting(None), count: 0, written_back: 0 }
+        Self { image, place: Place::Waiting(None), count: 0, reserved: 0, written_back: 0 }
     }
 
     pub(super) const fn count(&self) -> u64 {
@@ -120,6 +126,7 @@ impl Blocks {
     /// Appends the bytes of both parts, together whole blocks.
     pub(super) fn append(&mut self, [mut first, mut second]: [&[u8]; 2]) -> Result<(), Error> {
         let blocks = (first.len() + second.len()) as u64 / BLOCK;
+        self.reserve(blocks);
         match &mut self.place {
             Place::Waiting(file) => {
                 let file = match file {
@@ -146,6 +153,38 @@ impl Blocks {
         Ok(())
     }
 
+    /// Asks for space for `more` blocks and those that may follow. Where that fails, the write itself will tell.
+    fn reserve(&mut self, more: u64) {
+        let wanted = self.count + more;
+        if wanted <= self.reserved {
+            return;
+        }
+        let ahead = self.count.clamp(*RESERVE.start(), *RESERVE.end());
+        let from = self.reserved.max(self.count);
+        self.reserved = wanted + ahead;
+        match &self.place {
+            Place::Waiting(Some(file)) => reserve(file, from * BLOCK, (self.reserved - from) * BLOCK),
+            Place::Waiting(None) => self.reserved = 0,
+            Place::At(base) => {
+                for run in geometry::physical(base + from, self.reserved - from) {
+                    reserve(self.image.file(), run.start * BLOCK, run.len * BLOCK);
+                }
+            }
+        }
+    }
+
+    /// Gives back the space that was asked for and not used.
+    pub(super) fn release(&mut self) {
+        let unused = self.reserved.saturating_sub(self.count);
+        if let Place::At(base) = self.place {
+            for run in geometry::physical(base + self.count, unused) {
+                // Whether or not holes can be made, nothing has been written there.
+                let _ = punch(self.image.file(), run.start * BLOCK, run.len * BLOCK);
+            }
+        }
+        self.reserved = self.count;
+    }
+
     /// Moves the blocks to the image, block 0 to linear block `base`; what is appended from here on goes there too.
     pub(super) fn place(&mut self, base: u64) -> Result<(), Error> {
         let Place::Waiting(file) = &mut self.place else {
@@ -166,6 +205,7 @@ impl Blocks {
             }
         }
         self.place = Place::At(base);
+        self.reserved = self.count;
         self.write_back(WRITE_BACK_STEP);
         Ok(())
     }
