@@ -159,7 +159,7 @@ pub(crate) struct Build {
     #[arg(long)]
     pub(crate) no_sync: bool,
 
-    /// How many layers to unpack at the same time [default: one for each processor]
+    /// How many threads work on the layers [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 

@@ -19,7 +19,7 @@ pub struct Options {
     pub sync: bool,
     /// Compute the sha256 of the finished file.
     pub checksum: bool,
-    /// How many layers are unpacked at the same time.
+    /// How many threads work on the layers.
     pub jobs: NonZeroUsize,
     /// The platform to choose from an index; the host's when `None`.
     pub platform: Option<Platform>,

@@ -217,6 +217,11 @@ impl<R: Read> Decompressor<R> {
         self.produced
     }
 
+    /// The source, for those that keep more in it than bytes. To read from it would lose what is read.
+    pub fn source_mut(&mut self) -> &mut R {
+        self.input.source_mut()
+    }
+
     /// The source, wherever it stands: after an error, to read what is left of it and check its digest, which may
     /// name the true cause.
     pub fn into_source(self) -> R {

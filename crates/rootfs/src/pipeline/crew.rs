@@ -17,7 +17,7 @@ use banger_ext4::write::{Image, Segment};
 use banger_oci::Layer;
 
 use super::content::LayerContent;
-use super::stations::{Chunk, Decoder, Hasher, Parser};
+use super::stations::{Blob, Chunk, Decoded, Decoder, Hasher, Parser};
 use super::{Input, Outcome};
 use crate::addition;
 use crate::error::LayerError;
@@ -32,23 +32,23 @@ pub(crate) struct Crew<'a> {
     inputs: &'a [Input<'a>],
     image: &'a Image,
     progress: &'a dyn Progress,
-    state: Mutex<State<'a>>,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
-struct State<'a> {
-    layers: Vec<Work<'a>>,
+struct State {
+    layers: Vec<Work>,
     /// How many layers may be read at the same time.
     at_a_time: usize,
     stopped: bool,
 }
 
 /// How far the work on one layer is.
-enum Work<'a> {
+enum Work {
     Waiting,
     /// Somebody opens it, or does all of it at once.
     Busy,
-    Reading(Box<Reading<'a>>),
+    Reading(Box<Reading>),
     /// It has been read, and its contents may have to be brought to their place.
     Read {
         blocks: u64,
@@ -57,14 +57,17 @@ enum Work<'a> {
 }
 
 /// A layer that is being read.
-struct Reading<'a> {
-    layer: &'a Layer,
-    decoder: Station<Box<Decoder<'a>>>,
-    hasher: Station<Hasher>,
+struct Reading {
+    decoder: Station<Box<Decoder>>,
+    /// What is left of the blob when there is nothing more to decompress because something is wrong.
+    rest: Station<Box<Blob>>,
+    checker: Station<Box<Hasher>>,
+    hasher: Station<Box<Hasher>>,
     parser: Station<Box<Parser>>,
+    to_check: VecDeque<Chunk>,
     to_hash: VecDeque<Chunk>,
     to_parse: VecDeque<Chunk>,
-    /// What the parser ended with, while the blob is still to be checked.
+    /// What is wrong, unless the blob is not even the one promised.
     failure: Option<LayerError>,
 }
 
@@ -95,25 +98,31 @@ impl<T> Station<T> {
 enum Step<'a> {
     Open(&'a Layer),
     Add(&'a Addition),
-    Decode(Box<Decoder<'a>>),
-    /// Only to see whether the blob is the one promised.
-    Verify(Box<Decoder<'a>>),
-    Hash(Hasher, Chunk),
+    Decode(Box<Decoder>),
+    /// Reads on, only to see whether the blob is the one promised.
+    Skip(Box<Blob>),
+    Check(Box<Hasher>, Chunk),
+    Hash(Box<Hasher>, Chunk),
     Parse(Box<Parser>, Chunk, Option<u64>),
-    Finish(&'a Layer, Hasher, Box<Parser>),
+    Finish {
+        checker: Box<Hasher>,
+        hasher: Box<Hasher>,
+        parser: Box<Parser>,
+    },
+    Fail(Box<Hasher>, LayerError),
     Place(Segment, u64),
-    /// The blob is the one promised, so this is what is wrong.
-    Fail(LayerError),
 }
 
 /// What a step came to.
-enum Done<'a> {
-    Opened(Box<Reading<'a>>),
-    Decoded(Chunk, Option<Box<Decoder<'a>>>),
-    Verified,
-    Hashed(Hasher),
+enum Done {
+    Opened(Box<Reading>),
+    Decoded(Decoded),
+    Skipped(Vec<Chunk>, Box<Blob>),
+    Checked(Box<Hasher>),
+    Hashed(Box<Hasher>),
     Parsed(Box<Parser>),
-    ParserFailed(LayerError),
+    /// Something is wrong: this, or the blob. If it is the decoder that failed, here is what is left of the blob.
+    Failed(LayerError, Option<Box<Blob>>),
     Finished(Segment),
     Placed(Segment),
 }
@@ -166,15 +175,17 @@ impl<'a> Crew<'a> {
         segments.flatten().collect()
     }
 
-    fn perform(&self, index: usize, step: Step<'a>, outcomes: &Sender<Outcome>) -> Result<Done<'a>, LayerError> {
+    fn perform(&self, index: usize, step: Step<'a>, outcomes: &Sender<Outcome>) -> Result<Done, LayerError> {
         Ok(match step {
             Step::Open(layer) => {
                 self.progress.event(Event::Started { layer: index });
                 Done::Opened(Box::new(Reading {
-                    layer,
                     decoder: Station::Free(Box::new(Decoder::new(layer)?)),
-                    hasher: Station::Free(Hasher::new(layer)),
+                    rest: Station::Ended,
+                    checker: Station::Free(Box::new(Hasher::of_blob(layer))),
+                    hasher: Station::Free(Box::new(Hasher::of_stream(layer))),
                     parser: Station::Free(Box::new(Parser::new(self.image.content()))),
+                    to_check: VecDeque::new(),
                     to_hash: VecDeque::new(),
                     to_parse: VecDeque::new(),
                     failure: None,
@@ -189,16 +200,21 @@ impl<'a> Crew<'a> {
                 let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, digest)) });
                 Done::Finished(segment)
             }
-            Step::Decode(decoder) => {
-                let (chunk, mut decoder) = decoder.step()?;
-                if let Some(decoder) = &mut decoder {
-                    self.progress.event(Event::Advanced { layer: index, bytes: decoder.advance() });
+            Step::Decode(decoder) => match decoder.step() {
+                Ok(decoded) => {
+                    let bytes = decoded.read.iter().map(|chunk| chunk.bytes().len() as u64).sum();
+                    self.progress.event(Event::Advanced { layer: index, bytes });
+                    Done::Decoded(decoded)
                 }
-                Done::Decoded(chunk, decoder)
-            }
-            Step::Verify(decoder) => {
-                decoder.verify()?;
-                Done::Verified
+                Err(broken) => {
+                    let (error, blob) = *broken;
+                    Done::Failed(error, Some(Box::new(blob)))
+                }
+            },
+            Step::Skip(mut blob) => Done::Skipped(blob.step()?, blob),
+            Step::Check(mut checker, chunk) => {
+                checker.step(&chunk);
+                Done::Checked(checker)
             }
             Step::Hash(mut hasher, chunk) => {
                 hasher.step(&chunk);
@@ -206,24 +222,31 @@ impl<'a> Crew<'a> {
             }
             Step::Parse(mut parser, chunk, base) => match parser.step(&chunk, base) {
                 Ok(()) => Done::Parsed(parser),
-                Err(error) => Done::ParserFailed(error),
+                Err(error) => Done::Failed(error, None),
             },
-            Step::Finish(layer, hasher, parser) => {
-                let diff_id = hasher.finish(layer)?;
+            Step::Finish { checker, hasher, parser } => {
+                checker.finish().map_err(LayerError::Blob)?;
+                let digest = match hasher.finish().map_err(LayerError::DiffId)? {
+                    Some(diff_id) => diff_id.to_string(),
+                    None => String::new(),
+                };
                 let (entries, segment) = parser.finish()?;
                 self.progress.event(Event::Finished { layer: index, entries: entries.len() });
-                let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, diff_id.to_string())) });
+                let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, digest)) });
                 Done::Finished(segment)
+            }
+            Step::Fail(checker, error) => {
+                checker.finish().map_err(LayerError::Blob)?;
+                return Err(error);
             }
             Step::Place(mut segment, base) => {
                 segment.place(base)?;
                 Done::Placed(segment)
             }
-            Step::Fail(error) => return Err(error),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<'a>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // No statement that can panic stands between two that belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -240,7 +263,7 @@ impl Drop for StopOnPanic<'_, '_> {
     }
 }
 
-impl<'a> State<'a> {
+impl State {
     /// Whether every layer has been read and is in its place.
     fn is_finished(&self) -> bool {
         self.layers
@@ -249,7 +272,7 @@ impl<'a> State<'a> {
     }
 
     /// The first step that can be taken, of the lowest layer that has one.
-    fn next(&mut self, inputs: &'a [Input<'a>]) -> Option<(usize, Step<'a>)> {
+    fn next<'a>(&mut self, inputs: &'a [Input<'a>]) -> Option<(usize, Step<'a>)> {
         let mut base = Some(0);
         let mut reading = 0;
         for (index, (work, input)) in self.layers.iter_mut().zip(inputs).enumerate() {
@@ -290,7 +313,7 @@ impl<'a> State<'a> {
     }
 
     /// Takes back what a step came to.
-    fn settle(&mut self, index: usize, done: Done<'a>) {
+    fn settle(&mut self, index: usize, done: Done) {
         let Some(work) = self.layers.get_mut(index) else { return };
         match (done, work) {
             (Done::Opened(reading), work) => *work = Work::Reading(reading),
@@ -304,14 +327,11 @@ impl<'a> State<'a> {
     }
 }
 
-impl<'a> Reading<'a> {
+impl Reading {
     /// The first step that can be taken; `base` is where the contents go, if that is known.
-    fn next(&mut self, base: Option<u64>) -> Option<Step<'a>> {
+    fn next<'a>(&mut self, base: Option<u64>) -> Option<Step<'a>> {
         if self.failure.is_some() {
-            return match self.decoder {
-                Station::Ended => self.failure.take().map(Step::Fail),
-                _ => self.decoder.take().map(Step::Verify),
-            };
+            return self.next_after_failure();
         }
         if self.parser.is_free()
             && let Some(chunk) = self.to_parse.pop_front()
@@ -323,29 +343,70 @@ impl<'a> Reading<'a> {
         {
             return self.hasher.take().map(|hasher| Step::Hash(hasher, chunk));
         }
+        if let Some(step) = self.next_check() {
+            return Some(step);
+        }
         match self.decoder {
-            Station::Free(_) if self.to_parse.len().max(self.to_hash.len()) < AHEAD => {
+            Station::Free(_) if self.to_parse.len().max(self.to_hash.len()).max(self.to_check.len()) < AHEAD => {
                 self.decoder.take().map(Step::Decode)
             }
-            Station::Ended if self.parser.is_free() && self.hasher.is_free() => {
-                let (hasher, parser) = (self.hasher.take()?, self.parser.take()?);
-                Some(Step::Finish(self.layer, hasher, parser))
+            Station::Ended if self.parser.is_free() && self.hasher.is_free() && self.checker.is_free() => {
+                let (checker, hasher, parser) = (self.checker.take()?, self.hasher.take()?, self.parser.take()?);
+                Some(Step::Finish { checker, hasher, parser })
             }
             _ => None,
         }
     }
 
-    fn settle(&mut self, done: Done<'a>) {
+    /// When something is wrong, what is left of the blob is hashed all the same: one that is not the one promised
+    /// explains every other error.
+    fn next_after_failure<'a>(&mut self) -> Option<Step<'a>> {
+        if let Some(decoder) = self.decoder.take() {
+            self.decoder = Station::Ended;
+            self.rest = Station::Free(Box::new(decoder.into_blob()));
+        }
+        if let Some(step) = self.next_check() {
+            return Some(step);
+        }
+        match (&self.decoder, &self.rest) {
+            (_, Station::Free(_)) if self.to_check.len() < AHEAD => self.rest.take().map(Step::Skip),
+            (Station::Ended, Station::Ended) if self.checker.is_free() => {
+                Some(Step::Fail(self.checker.take()?, self.failure.take()?))
+            }
+            _ => None,
+        }
+    }
+
+    fn next_check<'a>(&mut self) -> Option<Step<'a>> {
+        if !self.checker.is_free() {
+            return None;
+        }
+        let chunk = self.to_check.pop_front()?;
+        self.checker.take().map(|checker| Step::Check(checker, chunk))
+    }
+
+    fn settle(&mut self, done: Done) {
         match done {
-            Done::Decoded(chunk, decoder) => {
+            Done::Decoded(Decoded { chunk, read, decoder }) => {
+                self.to_check.extend(read);
                 self.to_hash.push_back(chunk.clone());
                 self.to_parse.push_back(chunk);
                 self.decoder = decoder.map_or(Station::Ended, Station::Free);
             }
+            Done::Skipped(read, blob) => {
+                self.rest = if read.is_empty() { Station::Ended } else { Station::Free(blob) };
+                self.to_check.extend(read);
+            }
+            Done::Checked(checker) => self.checker = Station::Free(checker),
             Done::Hashed(hasher) => self.hasher = Station::Free(hasher),
             Done::Parsed(parser) => self.parser = Station::Free(parser),
-            Done::ParserFailed(error) => self.failure = Some(error),
-            Done::Verified => self.decoder = Station::Ended,
+            Done::Failed(error, blob) => {
+                self.failure.get_or_insert(error);
+                if let Some(blob) = blob {
+                    self.decoder = Station::Ended;
+                    self.rest = Station::Free(blob);
+                }
+            }
             Done::Opened(_) | Done::Finished(_) | Done::Placed(_) => {}
         }
     }

@@ -1,7 +1,7 @@
-//! The three stations of a layer: decompress, hash, parse. Each takes one step at a time, in order, on any thread.
+//! The stations of a layer: decompress, check, hash, parse. Each takes one step at a time, in order, on any thread.
 //!
-//! The decoder reads the blob, hashes it and decompresses into buffers. The hasher computes the diff ID of what comes
-//! out. The parser reads the archive in it and hands file contents on to the image.
+//! The decoder reads the blob and decompresses it into buffers. One hasher checks the digest of what it read, another the
+//! diff ID of what came out. The parser reads the archive in that and hands file contents on to the image.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -10,111 +10,157 @@ use banger_ext4::write::{ContentWriter, Segment};
 use banger_layers::decompress::Decompressor;
 use banger_layers::entry::Entries;
 use banger_layers::tar::TarReader;
-use banger_oci::{Algorithm, BlobReader, Digest, Layer, Verifier};
+use banger_oci::{Algorithm, BlobReader, Digest, Layer, Mismatch, Verifier};
 
 use super::buffers::{Buffer, Buffers};
 use super::content::LayerContent;
 use crate::error::LayerError;
 
-/// A piece of the decompressed stream.
+/// A piece of a blob, or of what it decompresses to.
 pub(crate) type Chunk = Arc<Buffer>;
 
-/// Decompresses a blob, and checks in the end that it was the one promised.
-pub(crate) struct Decoder<'a> {
-    layer: &'a Layer,
+/// Decompresses a blob.
+pub(crate) struct Decoder {
     decompressor: Decompressor<Blob>,
     buffers: Buffers,
-    /// Compressed bytes that have been told of.
-    reported: u64,
 }
 
-impl<'a> Decoder<'a> {
+/// What a step of the decoder came to.
+pub(crate) struct Decoded {
+    /// The next piece of the stream.
+    pub(crate) chunk: Chunk,
+    /// What has been read of the blob for it.
+    pub(crate) read: Vec<Chunk>,
+    /// The decoder, while there may be more.
+    pub(crate) decoder: Option<Box<Decoder>>,
+}
+
+impl Decoder {
     /// Opens the blob.
-    pub(crate) fn new(layer: &'a Layer) -> Result<Self, LayerError> {
-        let verifier = Verifier::new(algorithm(layer.digest()));
-        let blob = Blob { inner: layer.open()?, verifier };
-        let mut decompressor = Decompressor::new(blob).map_err(banger_layers::Error::from)?;
+    pub(crate) fn new(layer: &Layer) -> Result<Self, LayerError> {
+        let mut decompressor = Decompressor::new(Blob::new(layer.open()?)).map_err(banger_layers::Error::from)?;
         if layer.diff_id().is_some() {
             // The diff ID says all that gzip's CRC can say, and more.
             decompressor = decompressor.without_crc();
         }
-        Ok(Self { layer, decompressor, buffers: Buffers::new(), reported: 0 })
+        Ok(Self { decompressor, buffers: Buffers::new() })
     }
 
-    /// Decompresses one chunk. The decoder comes back with it while there may be more; after the last one the blob has
-    /// been checked.
+    /// Decompresses one chunk.
     ///
     /// # Errors
-    /// When the blob cannot be decompressed; or because of that and before that, that it is not the one promised.
-    pub(crate) fn step(mut self: Box<Self>) -> Result<(Chunk, Option<Box<Self>>), LayerError> {
+    /// What is wrong with the blob's content, and the blob, as far as it has not been read.
+    pub(crate) fn step(mut self: Box<Self>) -> Result<Decoded, Box<(LayerError, Blob)>> {
         let mut buffer = self.buffers.take();
         match buffer.fill(|room| self.decompressor.fill(room)) {
-            Ok(false) => Ok((Arc::new(buffer), Some(self))),
-            Ok(true) => {
-                self.verify()?;
-                Ok((Arc::new(buffer), None))
+            Ok(last) => {
+                let read = self.decompressor.source_mut().take_read();
+                let decoder = if last { None } else { Some(self) };
+                Ok(Decoded { chunk: Arc::new(buffer), read, decoder })
             }
-            Err(error) => {
-                self.verify()?;
-                Err(banger_layers::Error::from(error).into())
-            }
+            Err(error) => Err(Box::new((banger_layers::Error::from(error).into(), self.into_blob()))),
         }
     }
 
-    /// Reads what is left of the blob, without decompressing it, and checks that it is the one promised: when something
-    /// is wrong with the content, a blob that is not explains it.
-    pub(crate) fn verify(self) -> Result<(), LayerError> {
-        let mut blob = self.decompressor.into_source();
-        let rest = io::copy(&mut blob, &mut io::sink());
-        if let Some(digest) = self.layer.digest() {
-            blob.verifier.finish(digest, self.layer.size()).map_err(LayerError::Blob)?;
-        }
-        rest.map(drop).map_err(LayerError::Read)
-    }
-
-    /// Compressed bytes since the last time that this was asked.
-    pub(crate) fn advance(&mut self) -> u64 {
-        let advanced = self.decompressor.consumed() - self.reported;
-        self.reported += advanced;
-        advanced
+    /// The blob, as far as it has not been read.
+    pub(crate) fn into_blob(self) -> Blob {
+        self.decompressor.into_source()
     }
 }
 
-/// The blob as it is read: hashed.
-struct Blob {
+/// A blob, read in chunks that are also kept for whoever checks its digest.
+pub(crate) struct Blob {
     inner: BlobReader,
-    verifier: Verifier,
+    buffers: Buffers,
+    current: Option<Chunk>,
+    /// Bytes of the current chunk that have been handed out.
+    position: usize,
+    read: Vec<Chunk>,
+}
+
+impl Blob {
+    fn new(inner: BlobReader) -> Self {
+        Self { inner, buffers: Buffers::new(), current: None, position: 0, read: Vec::new() }
+    }
+
+    /// Reads on without decompressing: what has been read since the last time, nothing at the end.
+    pub(crate) fn step(&mut self) -> Result<Vec<Chunk>, LayerError> {
+        self.advance().map_err(LayerError::Read)?;
+        Ok(self.take_read())
+    }
+
+    fn take_read(&mut self) -> Vec<Chunk> {
+        std::mem::take(&mut self.read)
+    }
+
+    /// Makes the next chunk the current one; tells whether there is one.
+    fn advance(&mut self) -> io::Result<bool> {
+        let mut buffer = self.buffers.take();
+        buffer.fill(|room| self.inner.read(room))?;
+        let any = !buffer.bytes().is_empty();
+        if any {
+            let chunk = Arc::new(buffer);
+            self.read.push(Arc::clone(&chunk));
+            (self.current, self.position) = (Some(chunk), 0);
+        }
+        Ok(any)
+    }
 }
 
 impl Read for Blob {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.verifier.update(buffer.get(..count).unwrap_or_default());
-        Ok(count)
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let rest = self.current.as_ref().and_then(|chunk| chunk.bytes().get(self.position..)).unwrap_or_default();
+            let count = rest.len().min(out.len());
+            if let (Some(out), Some(bytes)) = (out.get_mut(..count), rest.get(..count))
+                && count > 0
+            {
+                out.copy_from_slice(bytes);
+                self.position += count;
+                return Ok(count);
+            }
+            if out.is_empty() || !self.advance()? {
+                return Ok(0);
+            }
+        }
     }
 }
 
-/// Computes the diff ID.
-pub(crate) struct Hasher(Verifier);
+/// Computes a digest, and compares it with the one promised.
+pub(crate) struct Hasher {
+    verifier: Option<Verifier>,
+    expected: Option<(Digest, Option<u64>)>,
+}
 
 impl Hasher {
-    /// For what is decompressed from a layer.
-    pub(crate) fn new(layer: &Layer) -> Self {
-        Self(Verifier::new(algorithm(layer.diff_id())))
+    /// For the bytes of a blob. Where no digest of it is promised there is nothing to do.
+    pub(crate) fn of_blob(layer: &Layer) -> Self {
+        let expected = layer.digest().map(|digest| (*digest, layer.size()));
+        Self { verifier: expected.map(|(digest, _)| Verifier::new(digest.algorithm())), expected }
+    }
+
+    /// For what is decompressed from it: the diff ID.
+    pub(crate) fn of_stream(layer: &Layer) -> Self {
+        let expected = layer.diff_id().map(|digest| (*digest, None));
+        let algorithm = expected.map_or(Algorithm::Sha256, |(digest, _)| digest.algorithm());
+        Self { verifier: Some(Verifier::new(algorithm)), expected }
     }
 
     /// Takes the next chunk.
     pub(crate) fn step(&mut self, chunk: &Chunk) {
-        self.0.update(chunk.bytes());
+        if let Some(verifier) = &mut self.verifier {
+            verifier.update(chunk.bytes());
+        }
     }
 
-    /// The diff ID, if it is the one promised.
-    pub(crate) fn finish(self, layer: &Layer) -> Result<Digest, LayerError> {
-        let (actual, _) = self.0.clone().digest();
-        if let Some(expected) = layer.diff_id() {
-            self.0.finish(expected, None).map_err(LayerError::DiffId)?;
+    /// The digest, if one was computed and it is the one promised.
+    pub(crate) fn finish(self) -> Result<Option<Digest>, Mismatch> {
+        let Some(verifier) = self.verifier else { return Ok(None) };
+        let (actual, _) = verifier.clone().digest();
+        if let Some((expected, size)) = self.expected {
+            verifier.finish(&expected, size)?;
         }
-        Ok(actual)
+        Ok(Some(actual))
     }
 }
 
@@ -145,8 +191,4 @@ impl Parser {
         self.reader.finish().map_err(banger_layers::Error::from)?;
         Ok((self.entries, self.content.done()?))
     }
-}
-
-fn algorithm(digest: Option<&Digest>) -> Algorithm {
-    digest.map_or(Algorithm::Sha256, Digest::algorithm)
 }
