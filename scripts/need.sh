@@ -8,12 +8,13 @@ PATH=$PATH:/usr/sbin:/sbin
 
 package_of() { # COMMAND
     case $1 in
-        e2fsck | mke2fs | debugfs | dumpe2fs | resize2fs) echo e2fsprogs ;;
+        e2fsck | mke2fs | debugfs | dumpe2fs | resize2fs | tune2fs) echo e2fsprogs ;;
         qemu-system-x86_64) echo qemu-system-x86 ;;
         busybox) echo busybox-static ;;
         depmod | modprobe) echo kmod ;;
         getfattr | setfattr) echo attr ;;
-        getcap) echo libcap2-bin ;;
+        getfacl | setfacl) echo acl ;;
+        script) echo bsdutils ;;
         mount | losetup) echo mount ;;
         findmnt | flock | setpriv | unshare) echo util-linux ;;
         cmp) echo diffutils ;;
