@@ -217,9 +217,11 @@ pub(super) fn punch(file: &File, offset: u64, len: u64) -> io::Result<bool> {
 }
 
 /// Asks for space for bytes that will be written: an advice, which not every file system takes.
+///
+/// The file grows with it, as the host's ext4 makes no holes beyond a file's end, and what is not used must go again.
 pub(super) fn reserve(file: &File, offset: u64, len: u64) {
     if len > 0 {
-        let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, offset, len);
+        let _ = rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len);
     }
 }
 
