@@ -12,7 +12,9 @@
 mod buffers;
 mod content;
 mod crew;
+mod reading;
 mod stations;
+mod step;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
