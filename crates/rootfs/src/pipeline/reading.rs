@@ -71,6 +71,12 @@ impl Reading {
         if self.failure.is_some() {
             return self.next_after_failure();
         }
+        // First, so that something waits before the other stations: then there is work here for more than one thread.
+        if self.to_parse.len().max(self.to_hash.len()).max(self.to_check.len()) < AHEAD
+            && let Some(decoder) = self.decoder.take()
+        {
+            return Some(Step::Decode(decoder));
+        }
         if self.parser.is_free()
             && let Some(chunk) = self.to_parse.pop_front()
         {
@@ -84,16 +90,12 @@ impl Reading {
         if let Some(step) = self.next_check() {
             return Some(step);
         }
-        match self.decoder {
-            Station::Free(_) if self.to_parse.len().max(self.to_hash.len()).max(self.to_check.len()) < AHEAD => {
-                self.decoder.take().map(Step::Decode)
-            }
-            Station::Ended if self.parser.is_free() && self.hasher.is_free() && self.checker.is_free() => {
-                let (checker, hasher, parser) = (self.checker.take()?, self.hasher.take()?, self.parser.take()?);
-                Some(Step::Finish { checker, hasher, parser })
-            }
-            _ => None,
+        let all_free = self.parser.is_free() && self.hasher.is_free() && self.checker.is_free();
+        if !all_free || !matches!(self.decoder, Station::Ended) {
+            return None;
         }
+        let (checker, hasher, parser) = (self.checker.take()?, self.hasher.take()?, self.parser.take()?);
+        Some(Step::Finish { checker, hasher, parser })
     }
 
     /// When something is wrong, what is left of the blob is hashed all the same: one that is not the one promised
