@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 scripts/need.sh cc python3 gzip zstd tar mount unshare flock mmdebstrap skopeo umoci mke2fs debugfs e2fsck
 cargo build --release --locked --quiet -p banger -p banger-bench
 tests/corpus/build.sh target/corpus debian-dev debian-dev-zstd
-python3 bench/run.py --programs "${CARGO_TARGET_DIR:-target}/release" --corpus target/corpus "$@"
+python3 -B bench/run.py --programs "${CARGO_TARGET_DIR:-target}/release" --corpus target/corpus "$@"
