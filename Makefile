@@ -1,7 +1,7 @@
 # What can be done here. `make help` lists it; the work itself is in scripts/, tests/ and bench/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint corpus kernel bench clean
+.PHONY: help build demo test lint fuzz corpus kernel bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +20,9 @@ lint: ## format, lints and documentation alone
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+fuzz: ## a minute of each fuzz target (FUZZ_SECONDS=60)
+	@scripts/fuzz.sh
 
 corpus: ## the real images that the tests use, in target/corpus
 	@scripts/need.sh mmdebstrap python3 gzip zstd mount unshare flock

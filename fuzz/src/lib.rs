@@ -1,0 +1,46 @@
+//! What must hold of any bytes, for everything in banger that reads foreign ones.
+//!
+//! Each module is about one reader and has a function `check`, which takes any bytes and panics when a rule is broken. That no
+//! reader panics, hangs or takes memory out of proportion is a rule in all of them; what else is one stands at each.
+//! `fuzz_targets` gives them to libFuzzer, `scripts/fuzz.sh` runs those, `tests/seeds.rs` runs each check on its seeds.
+//!
+//! - [`reference`]: what the user writes for an image, digests, platforms
+//! - [`challenge`]: a registry's `WWW-Authenticate`
+//! - [`credentials`]: files of Docker and Podman
+//! - [`document`]: indexes, manifests, configs
+//! - [`blob`]: decompression of layers
+//! - [`archive`]: a layer's entries, and their merge
+//! - [`disk`]: ext4 images
+
+#![forbid(unsafe_code)]
+
+pub mod archive;
+pub mod blob;
+pub mod challenge;
+pub mod credentials;
+pub mod disk;
+pub mod document;
+pub mod reference;
+
+/// A check and its name, which is that of its target and of its seeds.
+pub type Check = (&'static str, fn(&[u8]));
+
+/// All checks.
+pub const CHECKS: [Check; 7] = [
+    ("archive", archive::check),
+    ("blob", blob::check),
+    ("challenge", challenge::check),
+    ("credentials", credentials::check),
+    ("disk", disk::check),
+    ("document", document::check),
+    ("reference", reference::check),
+];
+
+/// Every cause of an error has something to say.
+fn check_messages(error: &dyn std::error::Error) {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        assert!(!error.to_string().is_empty(), "{error:?} says nothing");
+        next = error.source();
+    }
+}

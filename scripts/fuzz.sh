@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# fuzz.sh [TARGET...]: runs fuzz targets, each for FUZZ_SECONDS (60), and fails at the first input that breaks a rule.
+#
+# Everything lies below target/fuzz: what was learnt (corpus/TARGET, kept for the next run), what broke a rule
+# (found/TARGET), seeds. The rules stand in fuzz/src. FUZZ_JOBS processes (one for each processor) work on each target.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${FUZZ_SECONDS:-60} jobs=${FUZZ_JOBS:-$(nproc)}
+out=target/fuzz bin=target/fuzz/bin
+
+# A small image of every kind of file; damage is noticed in the one with checksums and has to be lived with in the other.
+disk_seeds() { # DIRECTORY
+    local tree=$out/tree
+    rm -rf "$tree"
+    mkdir -p "$tree/directory/inner"
+    seq 2000 >"$tree/directory/numbers"
+    truncate -s 100K "$tree/sparse"
+    ln -s directory "$tree/link"
+    ln -s "$(printf 'long/%.0s' {1..20})" "$tree/long link"
+    mkfifo "$tree/pipe"
+    touch "$tree/directory/inner/a name of some length"{1..60}
+    mke2fs -q -F -t ext4 -b 1024 -N 96 -O ^has_journal,^metadata_csum,^resize_inode -d "$tree" "$1/plain" 256k
+    mke2fs -q -F -t ext4 -b 1024 -N 96 -O ^has_journal,metadata_csum,^resize_inode -d "$tree" "$1/checksums" 256k
+    rm -rf "$tree"
+}
+
+archive_seeds() { # DIRECTORY
+    local tree=$out/tree
+    rm -rf "$tree"
+    mkdir -p "$tree/a/b"
+    (
+        cd "$tree"
+        echo content >a/file
+        ln a/file a/hardlink
+        ln -s a link
+        touch a/.wh.gone a/b/.wh..wh..opq
+        long=$(printf 'x%.0s' {1..120})
+        echo long >"a/b/$long"
+        printf hole >sparse
+        truncate -s 20K sparse
+    )
+    for format in v7 ustar gnu oldgnu posix; do
+        tar -C "$tree" --format="$format" --sparse --sort=name -cf "$1/$format" . 2>/dev/null ||
+            tar -C "$tree" --format="$format" --sort=name --exclude='x*' -cf "$1/$format" .
+    done
+    tar -C "$tree" --format=posix --sparse --sparse-version=0.1 -cf "$1/sparse-0.1" sparse
+    rm -rf "$tree"
+}
+
+blob_seeds() { # DIRECTORY
+    local plain=$1/plain
+    { seq 300; head -c 3000 /dev/zero; } >"$plain"
+    gzip -n -c "$plain" >"$1/gzip"
+    { gzip -n -c "$plain"; gzip -c -1 "$plain"; head -c 512 /dev/zero; } >"$1/members"
+    zstd -q -c "$plain" >"$1/zstd"
+    { zstd -q -c --no-check "$plain"; printf '\x50\x2a\x4d\x18\x04\0\0\0skip'; zstd -q -c -19 "$plain"; } >"$1/frames"
+}
+
+# One line of a text is one seed.
+text_seeds() { # FILE DIRECTORY
+    local number=0 line
+    while IFS= read -r line; do
+        number=$((number + 1))
+        printf '%s' "$line" >"$2/$number"
+    done <"$1"
+}
+
+show() { # FILE
+    printf '\n== %s breaks a rule; its bytes, the first 512 of them:\n' "$1"
+    head -c 512 "$1" | od -A d -t x1z
+    printf '== again: %s/%s %s\n' "$bin" "$2" "$1"
+}
+
+run() { # TARGET
+    local target=$1 seeds=$out/seeds/$1 found=$out/found/$1 status=0
+    rm -rf "$seeds"
+    mkdir -p "$seeds" "$found" "$out/corpus/$target"
+    if [ -e "fuzz/seeds/$target.txt" ]; then
+        text_seeds "fuzz/seeds/$target.txt" "$seeds"
+    else
+        "${target}_seeds" "$seeds"
+    fi
+    printf '\n== %s: %s s\n' "$target" "$seconds"
+    # Processes share what they learn. The limit on memory leaves room for the largest window of zstd.
+    "$bin/$target" -fork="$jobs" -max_total_time="$seconds" -timeout=20 -ignore_timeouts=0 -rss_limit_mb=512 -ignore_ooms=0 \
+        -artifact_prefix="$found/" "$out/corpus/$target" "$seeds" >"$out/$target.log" 2>&1 || status=$?
+    grep -E '^#[0-9]+: cov' "$out/$target.log" | tail -n 1
+    if [ "$status" != 0 ]; then
+        tail -n 40 "$out/$target.log"
+        local newest
+        newest=$(find "$found" -type f -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
+        [ -z "$newest" ] || show "$newest" "$target"
+        echo "== $target: FAILED (exit status $status)"
+        exit 1
+    fi
+}
+
+scripts/need.sh cc c++ mke2fs tar gzip zstd
+scripts/tool.sh cargo-fuzz 0.13.2
+mapfile -t all < <(sed -n 's/^name = "\([a-z]*\)"$/\1/p' fuzz/Cargo.toml)
+if [ $# = 0 ]; then set -- "${all[@]}"; fi
+
+# No sanitizer of memory: there is no unsafe code to watch, and with it the compiler would have to be a nightly one.
+PATH=$PWD/target/tools/bin:$PATH cargo fuzz build --fuzz-dir fuzz --sanitizer none --target-dir "$out/build"
+rm -rf "$bin"
+mkdir -p "$bin"
+for target in "${all[@]}"; do
+    cp -l "$out"/build/*/release/"$target" "$bin/"
+done
+for target; do run "$target"; done
+printf '\n== no rule broken\n'
