@@ -4,32 +4,67 @@ use std::time::Instant;
 
 use banger_ext4::write::Image;
 use banger_layers::entry::Time;
-use banger_oci::{OpenOptions, Source};
 use std::os::unix::fs::MetadataExt;
 
 use crate::checksum;
 use crate::content_id::Inputs;
 use crate::disk;
-use crate::error::{Error, IoContext};
+use crate::error::{Error, IoContext, LayerError};
 use crate::options::Options;
 use crate::output::{self, Output};
 use crate::pipeline::{self, Input};
 use crate::progress::{Event, LayerSummary, Progress, Stage};
 use crate::report::{Report, Seconds};
 
-/// Builds the ext4 root file system of the image at `source`.
+/// Builds the ext4 root file system of the image that `open` opens.
 ///
-/// The result stands at `options.output` when this returns, complete and synced, or not at all.
+/// The result stands at `options.output` when this returns, complete and synced, or not at all. The image is opened when it
+/// is clear that the result can be written; and once more where a layer turns out to be damaged which can be had anew.
 ///
 /// # Errors
 /// An [`Error`] that names what could not be read or written; nothing has been left behind then.
-pub fn build(source: &Source, options: &Options, progress: &dyn Progress) -> Result<Report, Error> {
-    let mut clock = Clock::start();
-    let mut seconds = Seconds::default();
+pub fn build(
+    open: &dyn Fn() -> banger_oci::Result<banger_oci::Image>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report, Error> {
+    let clock = Clock::start();
+    let mut attempt = 1;
+    loop {
+        let output = Output::create(&options.output, options.force)?;
+        let image = open()?;
+        match build_from(&image, output, options, progress, clock) {
+            Err(error) if attempt < ATTEMPTS && discard(&image, &error)? => {
+                progress.event(Event::Warning(format!("{error} was damaged and is had anew")));
+                attempt += 1;
+            }
+            result => return result,
+        }
+    }
+}
 
-    let output = Output::create(&options.output, options.force)?;
-    let open = OpenOptions { platform: options.platform.clone(), ..OpenOptions::default() };
-    let image = source.open(&open)?;
+/// How often a build is begun at most: a place that keeps giving what is damaged is not asked for ever.
+const ATTEMPTS: usize = 3;
+
+/// Has the layer that an error is about removed from where it was kept, if that makes sense.
+fn discard(image: &banger_oci::Image, error: &Error) -> Result<bool, Error> {
+    let Error::Layer { number, source, .. } = error else { return Ok(false) };
+    match source.as_ref() {
+        LayerError::Blob(_) | LayerError::Read(_) => {}
+        _ => return Ok(false),
+    }
+    let layer = number.checked_sub(1).and_then(|index| image.layers().get(index));
+    Ok(layer.map(banger_oci::Layer::discard).transpose()?.unwrap_or(false))
+}
+
+fn build_from(
+    image: &banger_oci::Image,
+    output: Output,
+    options: &Options,
+    progress: &dyn Progress,
+    mut clock: Clock,
+) -> Result<Report, Error> {
+    let mut seconds = Seconds::default();
     for warning in image.warnings() {
         progress.event(Event::Warning(warning.to_string()));
     }
@@ -98,6 +133,7 @@ pub fn build(source: &Source, options: &Options, progress: &dyn Progress) -> Res
 const STAT_BLOCK: u64 = 512;
 
 /// Tells how long each stage took, for the report alone: nothing in an image depends on it.
+#[derive(Clone, Copy)]
 struct Clock {
     start: Instant,
     last: Instant,

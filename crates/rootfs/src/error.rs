@@ -113,6 +113,10 @@ pub enum ErrorKind {
     Usage,
     /// Something that was named is not there.
     NotFound,
+    /// A registry wants to know who asks, or does not allow it.
+    Unauthorized,
+    /// The network, or the server at its other end, failed.
+    Network,
     /// The input is malformed, or not what its digest says.
     Integrity,
     /// The disk is full, or the size asked for is too small.
@@ -143,7 +147,7 @@ impl LayerError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Open(error) => of_source(error),
-            Self::Read(error) => of_io(error),
+            Self::Read(error) => of_read(error),
             Self::Blob(_) | Self::DiffId(_) => ErrorKind::Integrity,
             Self::Content(error) => match sink_error(error) {
                 Some(error) => of_file_system(error),
@@ -172,7 +176,17 @@ fn of_source(error: &banger_oci::Error) -> ErrorKind {
         banger_oci::ErrorKind::Usage => ErrorKind::Usage,
         banger_oci::ErrorKind::NotFound => ErrorKind::NotFound,
         banger_oci::ErrorKind::Malformed => ErrorKind::Integrity,
+        banger_oci::ErrorKind::Unauthorized => ErrorKind::Unauthorized,
+        banger_oci::ErrorKind::Network => ErrorKind::Network,
         _ => error.io_error().map_or(ErrorKind::Other, of_io),
+    }
+}
+
+/// Of a blob's reader, which may be the source's own.
+fn of_read(error: &io::Error) -> ErrorKind {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(error) => of_source(error),
+        None => of_io(error),
     }
 }
 

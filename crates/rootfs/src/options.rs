@@ -3,8 +3,6 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use banger_oci::Platform;
-
 /// The label of a root file system when none is asked for (`s_volume_name`).
 pub const DEFAULT_LABEL: &str = "banger-rootfs";
 
@@ -21,8 +19,6 @@ pub struct Options {
     pub checksum: bool,
     /// How many threads work on the layers.
     pub jobs: NonZeroUsize,
-    /// The platform to choose from an index; the host's when `None`.
-    pub platform: Option<Platform>,
     /// Size of the image in bytes; chosen from the content when `None`.
     pub size: Option<u64>,
     /// Volume label, at most 16 bytes (`s_volume_name`).
@@ -42,7 +38,6 @@ impl Options {
             sync: true,
             checksum: false,
             jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            platform: None,
             size: None,
             label: DEFAULT_LABEL.to_owned(),
             uuid: None,

@@ -28,6 +28,10 @@ impl<R: Read> Input<R> {
         self.offset
     }
 
+    pub(super) fn source(&self) -> &R {
+        &self.source
+    }
+
     pub(super) fn source_mut(&mut self) -> &mut R {
         &mut self.source
     }

@@ -217,6 +217,11 @@ impl<R: Read> Decompressor<R> {
         self.produced
     }
 
+    /// The source, to look at.
+    pub fn source(&self) -> &R {
+        self.input.source()
+    }
+
     /// The source, for those that keep more in it than bytes. To read from it would lose what is read.
     pub fn source_mut(&mut self) -> &mut R {
         self.input.source_mut()

@@ -11,6 +11,7 @@
 
 use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use banger_ext4::write::{Image, Segment};
 
@@ -21,6 +22,10 @@ use super::{Input, Outcome};
 use crate::addition;
 use crate::error::LayerError;
 use crate::progress::{Event, Progress};
+
+/// How often it is looked whether more of a blob has arrived, when there is nothing else to do: seldom enough to cost
+/// nothing, often enough not to be noticed.
+const ARRIVAL: Duration = Duration::from_millis(4);
 
 /// The work on all layers of an image.
 pub(crate) struct Crew<'a> {
@@ -65,7 +70,7 @@ impl<'a> Crew<'a> {
         let mut state = self.lock();
         while !state.stopped && !state.is_finished() {
             let Some((layer, step)) = state.next(self.inputs) else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.wait(state);
                 continue;
             };
             drop(state);
@@ -160,6 +165,15 @@ impl<'a> Crew<'a> {
         })
     }
 
+    /// Until another thread is done with a step, or it is time to see whether more of a blob has arrived.
+    fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        if state.awaits_arrival() {
+            self.changed.wait_timeout(state, ARRIVAL).unwrap_or_else(PoisonError::into_inner).0
+        } else {
+            self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No statement that can panic stands between two that belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -183,6 +197,11 @@ impl State {
         self.layers
             .iter()
             .all(|work| matches!(work, Work::Read { segment: Some(segment), .. } if segment.base().is_some()))
+    }
+
+    /// Whether a blob that is being read has yet to arrive.
+    fn awaits_arrival(&self) -> bool {
+        self.layers.iter().any(|work| matches!(work, Work::Reading(layer) if layer.awaits_arrival()))
     }
 
     /// The first step that can be taken, of the lowest layer that has one.

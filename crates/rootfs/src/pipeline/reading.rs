@@ -39,6 +39,13 @@ impl<T> Station<T> {
         matches!(self, Self::Free(_))
     }
 
+    fn take_if(&mut self, condition: impl FnOnce(&T) -> bool) -> Option<T> {
+        match self {
+            Self::Free(worker) if condition(worker) => self.take(),
+            _ => None,
+        }
+    }
+
     fn take(&mut self) -> Option<T> {
         match std::mem::replace(self, Self::Taken) {
             Self::Free(worker) => Some(worker),
@@ -53,10 +60,12 @@ impl<T> Station<T> {
 impl Reading {
     /// Opens the blob of a layer whose contents go to `image`.
     pub(crate) fn open(layer: &Layer, image: &Image) -> Result<Self, LayerError> {
+        let blob = layer.open()?;
+        let checker = Hasher::of_blob(&blob, layer);
         Ok(Self {
-            decoder: Station::Free(Box::new(Decoder::new(layer)?)),
+            decoder: Station::Free(Box::new(Decoder::new(blob, layer)?)),
             rest: Station::Ended,
-            checker: Station::Free(Box::new(Hasher::of_blob(layer))),
+            checker: Station::Free(Box::new(checker)),
             hasher: Station::Free(Box::new(Hasher::of_stream(layer))),
             parser: Station::Free(Box::new(Parser::new(image.content()))),
             to_check: VecDeque::new(),
@@ -73,7 +82,7 @@ impl Reading {
         }
         // First, so that something waits before the other stations: then there is work here for more than one thread.
         if self.to_parse.len().max(self.to_hash.len()).max(self.to_check.len()) < AHEAD
-            && let Some(decoder) = self.decoder.take()
+            && let Some(decoder) = self.decoder.take_if(|decoder| decoder.is_ready())
         {
             return Some(Step::Decode(decoder));
         }
@@ -109,11 +118,22 @@ impl Reading {
             return Some(step);
         }
         match (&self.decoder, &self.rest) {
-            (_, Station::Free(_)) if self.to_check.len() < AHEAD => self.rest.take().map(Step::Skip),
+            (_, Station::Free(_)) if self.to_check.len() < AHEAD => {
+                self.rest.take_if(|blob| blob.is_ready()).map(Step::Skip)
+            }
             (Station::Ended, Station::Ended) if self.checker.is_free() => {
                 Some(Step::Fail(self.checker.take()?, self.failure.take()?))
             }
             _ => None,
+        }
+    }
+
+    /// Whether nothing can be done before more of the blob has arrived, at the station that reads it.
+    pub(crate) fn awaits_arrival(&self) -> bool {
+        match (&self.decoder, &self.rest) {
+            (Station::Free(decoder), _) => !decoder.is_ready(),
+            (_, Station::Free(blob)) => !blob.is_ready(),
+            _ => false,
         }
     }
 

@@ -36,14 +36,19 @@ pub(crate) struct Decoded {
 }
 
 impl Decoder {
-    /// Opens the blob.
-    pub(crate) fn new(layer: &Layer) -> Result<Self, LayerError> {
-        let mut decompressor = Decompressor::new(Blob::new(layer.open()?)).map_err(banger_layers::Error::from)?;
+    /// Decompresses a layer's blob.
+    pub(crate) fn new(blob: BlobReader, layer: &Layer) -> Result<Self, LayerError> {
+        let mut decompressor = Decompressor::new(Blob::new(blob)).map_err(banger_layers::Error::from)?;
         if layer.diff_id().is_some() {
             // The diff ID says all that gzip's CRC can say, and more.
             decompressor = decompressor.without_crc();
         }
         Ok(Self { decompressor, buffers: Buffers::new() })
+    }
+
+    /// Whether enough of the blob is here for a step.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.decompressor.source().is_ready()
     }
 
     /// Decompresses one chunk.
@@ -81,6 +86,11 @@ pub(crate) struct Blob {
 impl Blob {
     fn new(inner: BlobReader) -> Self {
         Self { inner, buffers: Buffers::new(), current: None, position: 0, read: Vec::new() }
+    }
+
+    /// Whether there is something to read without waiting.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.inner.is_ready()
     }
 
     /// Reads on without decompressing: what has been read since the last time, nothing at the end.
@@ -133,9 +143,9 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
-    /// For the bytes of a blob. Where no digest of it is promised there is nothing to do.
-    pub(crate) fn of_blob(layer: &Layer) -> Self {
-        let expected = layer.digest().map(|digest| (*digest, layer.size()));
+    /// For the bytes of a blob. Where no digest of it is promised, or its reader checks it, there is nothing to do.
+    pub(crate) fn of_blob(blob: &BlobReader, layer: &Layer) -> Self {
+        let expected = layer.digest().filter(|_| !blob.is_checked()).map(|digest| (*digest, layer.size()));
         Self { verifier: expected.map(|(digest, _)| Verifier::new(digest.algorithm())), expected }
     }
 
