@@ -19,6 +19,24 @@ pub trait Blobs: fmt::Debug + Send + Sync {
 
     /// The name of the place, as errors show it.
     fn place(&self) -> String;
+
+    /// Told when what was read of a blob turned out to be other content. Whether to open it again makes sense: it has
+    /// been removed from here, and can be had anew.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    fn discard(&self, _descriptor: &Descriptor) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+/// Content that is still on its way.
+///
+/// What reads it need not check it: at its end it fails, with an error that holds a [`Mismatch`] or an [`Error`], unless
+/// it was the content promised.
+pub trait Arriving: Read + Send {
+    /// Whether a read would not wait: something has arrived, or nothing more will.
+    fn is_ready(&self) -> bool;
 }
 
 /// Reads a whole document and checks its size and digest. `what` names it in errors.
@@ -51,7 +69,7 @@ pub(crate) fn read_limited(reader: impl Read, limit: u64, what: &str) -> Result<
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
-/// Reads a blob's bytes as they are kept, unverified.
+/// Reads a blob's bytes as they are kept, unverified unless [`is_checked`](Self::is_checked) says otherwise.
 ///
 /// Reads of local files go straight to the file at an offset of the reader's own, without a buffer in between, so
 /// that any number of readers can share one file; read in large pieces.
@@ -62,6 +80,7 @@ pub struct BlobReader {
 enum Inner {
     Range { file: Arc<File>, offset: u64, end: u64 },
     Stream(Box<dyn Read + Send>),
+    Arriving(Box<dyn Arriving>),
 }
 
 impl BlobReader {
@@ -74,6 +93,24 @@ impl BlobReader {
     /// A reader of a stream: a pipe, or the body of a response.
     pub fn stream(stream: impl Read + Send + 'static) -> Self {
         BlobReader { inner: Inner::Stream(Box::new(stream)) }
+    }
+
+    /// A reader of content that is on its way, and checks itself.
+    pub fn arriving(content: impl Arriving + 'static) -> Self {
+        BlobReader { inner: Inner::Arriving(Box::new(content)) }
+    }
+
+    /// Whether size and digest are checked by the reader itself, which fails at its end if they differ.
+    pub fn is_checked(&self) -> bool {
+        matches!(self.inner, Inner::Arriving(_))
+    }
+
+    /// Whether a read would not wait for something that has yet to arrive, as far as is known.
+    pub fn is_ready(&self) -> bool {
+        match &self.inner {
+            Inner::Arriving(content) => content.is_ready(),
+            Inner::Range { .. } | Inner::Stream(_) => true,
+        }
     }
 }
 
@@ -94,6 +131,7 @@ impl Read for BlobReader {
                 Ok(count)
             }
             Inner::Stream(stream) => stream.read(buffer),
+            Inner::Arriving(content) => content.read(buffer),
         }
     }
 }
@@ -103,6 +141,7 @@ impl fmt::Debug for BlobReader {
         match &self.inner {
             Inner::Range { offset, end, .. } => write!(f, "BlobReader({offset}..{end})"),
             Inner::Stream(_) => f.write_str("BlobReader(stream)"),
+            Inner::Arriving(_) => f.write_str("BlobReader(arriving)"),
         }
     }
 }

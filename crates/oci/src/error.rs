@@ -22,6 +22,10 @@ pub enum ErrorKind {
     Malformed,
     /// It may be right, but nothing here can read it.
     Unsupported,
+    /// A registry wants to know who asks, or does not allow it.
+    Unauthorized,
+    /// The network, or the server at its other end, failed.
+    Network,
     /// The system refused to read or write.
     Io,
 }
@@ -138,6 +142,14 @@ pub enum Error {
         /// What is counted: "bytes", "layers", ...
         unit: &'static str,
     },
+    /// The list of a cache's images cannot be used.
+    #[error("{what} cannot be used; if it is removed, the cache forgets the names of its images, but not their content")]
+    Names {
+        /// The path of the cache's `index.json`.
+        what: String,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
     /// Layers and diff IDs do not pair up.
     #[error("{what} has {layers} layers, but its config has {diff_ids} diff IDs")]
     DiffIds {
@@ -159,6 +171,10 @@ pub enum Error {
         source: tar_core::parse::ParseError,
     },
 
+    /// The place that the image is kept in failed in a way of its own: a registry, say.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+
     /// Something that exists elsewhere and cannot be read here.
     #[error("{what}: {reason}")]
     Unsupported {
@@ -167,6 +183,27 @@ pub enum Error {
         /// What it is, and perhaps what to do.
         reason: String,
     },
+}
+
+/// An error of the place that an image is kept in, and what it means. It reads as that error.
+#[derive(Debug)]
+pub struct PlaceError {
+    /// What it means to whoever asked.
+    pub kind: ErrorKind,
+    /// What went wrong.
+    pub error: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl std::fmt::Display for PlaceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for PlaceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
 }
 
 impl Error {
@@ -190,6 +227,8 @@ impl Error {
             | Error::DiffIds { .. }
             | Error::Archive { .. } => ErrorKind::Malformed,
             Error::Unsupported { .. } => ErrorKind::Unsupported,
+            Error::Place(error) => error.kind,
+            Error::Names { source, .. } => source.kind(),
         }
     }
 
@@ -197,6 +236,10 @@ impl Error {
     pub fn io_error(&self) -> Option<&io::Error> {
         match self {
             Error::Io { source, .. } => Some(source),
+            Error::Place(PlaceError { error, .. }) => {
+                let chain = std::iter::successors(Some(&**error as &dyn std::error::Error), |error| error.source());
+                chain.filter_map(|error| error.downcast_ref()).next()
+            }
             _ => None,
         }
     }

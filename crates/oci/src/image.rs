@@ -188,6 +188,18 @@ impl Layer {
         }
     }
 
+    /// To be called when what was read of the layer was not the blob promised. Whether to read the image again makes sense:
+    /// the blob has been removed from where it was kept, and can be had anew.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn discard(&self) -> Result<bool> {
+        match &self.opener {
+            Opener::Blob(blobs, descriptor) => blobs.discard(descriptor),
+            Opener::Range(..) | Opener::Stream(_) => Ok(false),
+        }
+    }
+
     fn probe(&self, number: usize) -> Result<Option<Warning>> {
         let mut head = Vec::with_capacity(Compression::MAGIC_BYTES);
         self.open()?

@@ -29,6 +29,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod blob;
+pub mod cache;
 pub mod config;
 pub mod descriptor;
 pub mod digest;
@@ -36,9 +37,11 @@ pub mod document;
 pub mod error;
 pub mod image;
 pub mod index;
+mod layout;
 pub mod limits;
 pub mod manifest;
 pub mod media_type;
+pub mod nearest;
 pub mod platform;
 pub mod reference;
 pub mod select;
@@ -46,17 +49,17 @@ pub mod source;
 pub mod timestamp;
 pub mod verify;
 
-pub use blob::{BlobReader, Blobs};
+pub use blob::{Arriving, BlobReader, Blobs};
 pub use config::Config;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, PlaceError, Result};
 pub use image::{Image, Layer, Warning};
 pub use index::Index;
 pub use manifest::Manifest;
 pub use media_type::{Compression, MediaType};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
-pub use source::{OpenOptions, Source, SourceError};
+pub use source::{Location, OpenOptions, Source, SourceError};
 pub use timestamp::Timestamp;
 pub use verify::{Mismatch, Verified, Verifier};

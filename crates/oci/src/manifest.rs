@@ -3,6 +3,7 @@
 use crate::descriptor::Descriptor;
 use crate::document::{self, Shape};
 use crate::error::{Error, Result};
+use crate::index::Index;
 use crate::limits::{CONFIG_BYTES, LAYERS};
 use crate::media_type::{LayerClass, MediaType, is_image_config, layer_class};
 
@@ -53,12 +54,7 @@ impl Manifest {
         }
         let layers = fields.layers.unwrap_or_default();
         if layers.len() > LAYERS {
-            return Err(Error::Limit {
-                what: what.to_owned(),
-                actual: layers.len() as u64,
-                limit: LAYERS as u64,
-                unit: "layers",
-            });
+            return Err(too_many_layers(what, layers.len()));
         }
         let layers = layers
             .iter()
@@ -70,6 +66,27 @@ impl Manifest {
             .collect::<Result<_>>()?;
         Ok(Manifest { config, layers })
     }
+}
+
+/// Everything that an index or a manifest refers to, whatever that is: what a copy of it must have too.
+///
+/// # Errors
+/// It is not, or not clearly, one of both; a descriptor breaks a rule of [`Descriptor`]; there are too many of them.
+pub fn references(bytes: &[u8], what: &str, found_as: Option<&MediaType>) -> Result<Vec<Descriptor>> {
+    if document::shape(bytes, what, found_as)? == Shape::Index {
+        return Ok(Index::parse(bytes, what, found_as)?.entries);
+    }
+    let fields: Fields =
+        serde_json::from_slice(bytes).map_err(|source| Error::Json { what: what.to_owned(), source })?;
+    let layers = fields.layers.unwrap_or_default();
+    if layers.len() > LAYERS {
+        return Err(too_many_layers(what, layers.len()));
+    }
+    std::iter::once(&fields.config).chain(&layers).map(|entry| Descriptor::check(entry, what)).collect()
+}
+
+fn too_many_layers(what: &str, layers: usize) -> Error {
+    Error::Limit { what: what.to_owned(), actual: layers as u64, limit: LAYERS as u64, unit: "layers" }
 }
 
 fn check_layer(layer: &oci_spec::image::Descriptor, what: &str) -> Result<()> {

@@ -75,6 +75,11 @@ pub(crate) fn document_class(media_type: &MediaType) -> DocumentClass {
     }
 }
 
+/// Whether content of this type is an index or a manifest: registries keep those apart from blobs.
+pub fn is_document(media_type: &MediaType) -> bool {
+    document_class(media_type) != DocumentClass::Other
+}
+
 /// Whether a config of this type describes a container image.
 pub(crate) fn is_image_config(media_type: &MediaType) -> bool {
     match media_type {

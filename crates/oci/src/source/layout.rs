@@ -7,16 +7,12 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::index::Index;
+use crate::layout::{INDEX, MARKER};
 use crate::limits::{LAYOUT_MARKER_BYTES, MANIFEST_BYTES};
 use crate::reference::Reference;
 use crate::select::{self, Selected, Wanted};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-const MARKER: &str = "oci-layout";
-const INDEX: &str = "index.json";
-/// Layouts of this major version are read.
-const MAJOR_VERSION: &str = "1.";
 
 /// How many indexes have been opened when the entries of `index.json` are looked at.
 const LEVEL: usize = 1;
@@ -51,12 +47,6 @@ pub(crate) fn open(files: impl Files + 'static, image: &Selector, options: &Open
     Ok(opened)
 }
 
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Marker {
-    image_layout_version: String,
-}
-
 fn check_marker(files: &dyn Files) -> Result<()> {
     let what = format!("{MARKER} of {}", files.place());
     let Some(bytes) = files.file(MARKER, LAYOUT_MARKER_BYTES)? else {
@@ -66,12 +56,7 @@ fn check_marker(files: &dyn Files) -> Result<()> {
             place: files.place(),
         });
     };
-    let marker: Marker = serde_json::from_slice(&bytes).map_err(|source| Error::Json { what: what.clone(), source })?;
-    if !marker.image_layout_version.starts_with(MAJOR_VERSION) {
-        let version = crate::digest::shorten(&marker.image_layout_version);
-        return Err(Error::unsupported(what, format!("the layout is of version {version:?}, not 1")));
-    }
-    Ok(())
+    crate::layout::check_marker(&bytes, &what)
 }
 
 /// Finds the one image that is meant.

@@ -26,7 +26,7 @@ mod input;
 mod layout;
 mod parse;
 
-pub use parse::SourceError;
+pub use parse::{Location, SourceError};
 
 use crate::digest::Digest;
 use crate::error::Result;

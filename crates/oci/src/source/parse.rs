@@ -4,6 +4,7 @@ use super::{Input, Selector, Source};
 use crate::digest::{Digest, DigestError, shorten};
 use crate::reference::{Reference, ReferenceError};
 use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -74,7 +75,7 @@ pub enum SourceError {
         path: String,
     },
     /// It is a reference to an image in a registry.
-    #[error("{reference} is in a registry, which cannot be pulled from yet; images are read from {FORMS}")]
+    #[error("{reference} is in a registry, not in a file; name a file as {FORMS}")]
     Registry {
         /// The reference, expanded.
         reference: Box<Reference>,
@@ -87,6 +88,45 @@ pub enum SourceError {
         /// Why it is not a reference.
         source: ReferenceError,
     },
+}
+
+/// An image as the user names it: a source on this machine, or a reference to a registry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// A directory or a file.
+    Local(Source),
+    /// In a registry: `debian:12`, or as skopeo has it, `docker://debian:12`.
+    Registry(Reference),
+}
+
+impl Location {
+    /// Parses what the user wrote. Nothing is looked at or opened.
+    ///
+    /// ```
+    /// use banger_oci::Location;
+    ///
+    /// let Ok(Location::Registry(reference)) = Location::parse("debian:12") else { panic!() };
+    /// assert_eq!(reference.to_string(), "docker.io/library/debian:12");
+    /// ```
+    ///
+    /// # Errors
+    /// The text names neither, with a guess at what may have been meant.
+    pub fn parse(text: impl AsRef<OsStr>) -> Result<Self, SourceError> {
+        match Source::parse(text) {
+            Ok(source) => Ok(Location::Local(source)),
+            Err(SourceError::Registry { reference }) => Ok(Location::Registry(*reference)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::Local(source) => source.fmt(f),
+            Location::Registry(reference) => reference.fmt(f),
+        }
+    }
 }
 
 impl Source {
@@ -210,42 +250,10 @@ fn explain(text: &str) -> SourceError {
 /// The transport that is nearly called so. Where the whole could also be a reference (`car:1` is one), the likeness
 /// must be that of a long word.
 fn nearest(word: &str, may_be_reference: bool) -> Option<&'static str> {
-    /// More edits than this make another word.
-    const EDITS: usize = 2;
     /// The length from which on a few edits are a slip.
     const LONG: usize = 8;
-    // Longer words cannot be near, and the distance costs their length.
-    if word.len() > 32 {
-        return None;
-    }
-    let word = word.to_ascii_lowercase();
-    TRANSPORTS
-        .into_iter()
-        .filter(|transport| !may_be_reference || transport.len() >= LONG)
-        .map(|transport| (edits(word.as_bytes(), transport.as_bytes()), transport))
-        .filter(|(edits, transport)| *edits <= EDITS && *edits < transport.len().saturating_sub(1))
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, transport)| transport)
-}
-
-/// How many characters must be put in, taken out or changed to make one word of another (Levenshtein's distance).
-fn edits(from: &[u8], to: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (number, a) in from.iter().enumerate() {
-        // The distance of `from[..number]` to `to[..column]`, while the row is being replaced.
-        let mut diagonal = number;
-        let mut left = number.saturating_add(1);
-        let mut next = Vec::with_capacity(row.len());
-        next.push(left);
-        for (above, b) in row.iter().skip(1).zip(to) {
-            let changed = diagonal.saturating_add(usize::from(a != b));
-            left = changed.min(above.saturating_add(1)).min(left.saturating_add(1));
-            next.push(left);
-            diagonal = *above;
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
+    let likely = TRANSPORTS.into_iter().filter(|transport| !may_be_reference || transport.len() >= LONG);
+    crate::nearest::nearest(word, likely)
 }
 
 fn looks_like_a_path(text: &str) -> bool {
@@ -346,13 +354,5 @@ mod tests {
         let error = Source::parse("debian").expect_err("a registry's").to_string();
         assert!(error.starts_with("docker.io/library/debian:latest is in a registry"), "{error}");
         assert!(error.contains("docker-archive:FILE"), "{error}");
-    }
-
-    #[test]
-    fn distances_between_words() {
-        let cases = [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("oci", "oci", 0), ("kitten", "sitting", 3)];
-        for (from, to, expected) in cases {
-            assert_eq!(edits(from.as_bytes(), to.as_bytes()), expected, "{from} {to}");
-        }
     }
 }
