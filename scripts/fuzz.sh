@@ -2,7 +2,7 @@
 # fuzz.sh [TARGET...]: runs fuzz targets, each for FUZZ_SECONDS (60), and fails at the first input that breaks a rule.
 #
 # Everything lies below target/fuzz: what was learnt (corpus/TARGET, kept for the next run), what broke a rule
-# (found/TARGET), seeds. The rules stand in fuzz/src. FUZZ_JOBS processes (one for each processor) work on each target.
+# (found/TARGET), seeds. The rules stand in crates/fuzz. FUZZ_JOBS processes (one for each processor) work on each target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
@@ -85,8 +85,8 @@ run() { # TARGET
     local target=$1 seeds=$out/seeds/$1 found=$out/found/$1 status=0
     rm -rf "$seeds"
     mkdir -p "$seeds" "$found" "$out/corpus/$target"
-    if [ -e "fuzz/seeds/$target.txt" ]; then
-        text_seeds "fuzz/seeds/$target.txt" "$seeds"
+    if [ -e "crates/fuzz/seeds/$target.txt" ]; then
+        text_seeds "crates/fuzz/seeds/$target.txt" "$seeds"
     else
         "${target}_seeds" "$seeds"
     fi

@@ -1,4 +1,4 @@
-//! Every seed passes its check: what `make fuzz` starts from is what it should be, and the checks still compile.
+//! Every seed passes its check: what `make fuzz` starts from is what it should be.
 
 use std::path::Path;
 
