@@ -1,0 +1,306 @@
+//! A blob on its way: written into a file of the cache by one thread, read from it by others while it grows.
+//!
+//! What writes stays at most [`WINDOW`] ahead of what reads, so that a fast network does not fill the page cache with bytes
+//! that are needed much later. It does not wait long for a reader, as another process may wait for the blob.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use banger_oci::{Arriving, Error, PlaceError};
+
+/// Bytes that may have arrived without having been read.
+const WINDOW: u64 = 32 << 20;
+
+/// How long what writes waits for what reads.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bytes for which it is worth while to begin to read.
+const PIECE: u64 = 256 << 10;
+
+/// A blob that arrives.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    file: Option<Arc<File>>,
+    /// Bytes of the file that may be read.
+    arrived: u64,
+    /// Bytes that the foremost reader has read.
+    read: u64,
+    /// Whether it may be right when it is fetched anew.
+    again: bool,
+    /// Whether what writes need not wait for readers: it has waited for them in vain.
+    unbounded: bool,
+    end: Option<End>,
+}
+
+#[derive(Clone, Debug)]
+enum End {
+    /// All of it has arrived, and is what was promised.
+    Complete,
+    Failed(Failure),
+}
+
+/// An error that several readers are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure(Arc<Error>);
+
+impl Failure {
+    pub(crate) fn new(error: Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Error::Place(PlaceError { kind: failure.0.kind(), error: Box::new(failure) })
+    }
+}
+
+impl Incoming {
+    /// Nothing has arrived yet.
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// From now on, what has arrived stands in `file`: so many bytes already.
+    pub(crate) fn begin(&self, file: Arc<File>, arrived: u64) {
+        let mut state = self.lock();
+        (state.file, state.arrived) = (Some(file), arrived);
+        self.changed.notify_all();
+    }
+
+    /// More has arrived: so many bytes altogether.
+    pub(crate) fn advance(&self, arrived: u64) {
+        self.lock().arrived = arrived;
+        self.changed.notify_all();
+    }
+
+    /// What has arrived is wrong, but may be right when it is fetched anew. Whether that can be done at once: it cannot when
+    /// somebody has read some of it.
+    pub(crate) fn restart(&self) -> bool {
+        let mut state = self.lock();
+        state.arrived = 0;
+        state.again = state.read > 0;
+        !state.again
+    }
+
+    /// It is complete and right.
+    pub(crate) fn complete(&self) {
+        self.lock().end = Some(End::Complete);
+        self.changed.notify_all();
+    }
+
+    /// It will never be complete, unless it is already.
+    pub(crate) fn fail(&self, failure: Failure) {
+        self.lock().end.get_or_insert(End::Failed(failure));
+        self.changed.notify_all();
+    }
+
+    /// Whether it failed, but may be right when it is fetched anew.
+    pub(crate) fn is_worth_another(&self) -> bool {
+        self.lock().again
+    }
+
+    /// Whether it is complete and right.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self.lock().end, Some(End::Complete))
+    }
+
+    /// Waits until what reads is not too far behind, or for as long as it makes sense to.
+    pub(crate) fn wait_for_readers(&self) {
+        let begun = Instant::now();
+        let mut state = self.lock();
+        while !state.unbounded && state.arrived.saturating_sub(state.read) > WINDOW {
+            let left = PATIENCE.saturating_sub(begun.elapsed());
+            state.unbounded = left.is_zero();
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// A reader from the beginning.
+    pub(crate) fn reader(self: &Arc<Self>) -> Reader {
+        Reader { incoming: Arc::clone(self), position: 0 }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No statement that can panic stands between two that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads a blob while it arrives.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    incoming: Arc<Incoming>,
+    position: u64,
+}
+
+impl Reader {
+    /// Waits until there is something to read: where it stands, and how many bytes. `None` at the end.
+    fn wait(&self) -> io::Result<Option<(Arc<File>, u64)>> {
+        let mut state = self.incoming.lock();
+        loop {
+            // First of all: what has arrived of a blob that is not the right one is not to be used.
+            if let Some(End::Failed(failure)) = &state.end {
+                return Err(io::Error::other(Error::from(failure.clone())));
+            }
+            let here = state.arrived.saturating_sub(self.position);
+            if let (Some(file), true) = (&state.file, here > 0) {
+                return Ok(Some((Arc::clone(file), here)));
+            }
+            if state.end.is_some() {
+                return Ok(None);
+            }
+            state = self.incoming.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let Some((file, here)) = self.wait()? else { return Ok(0) };
+        let length = buffer.len().min(usize::try_from(here).unwrap_or(usize::MAX));
+        let count = file.read_at(buffer.get_mut(..length).unwrap_or_default(), self.position)?;
+        if count == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file in the cache became shorter"));
+        }
+        self.position = self.position.saturating_add(count as u64);
+        let mut state = self.incoming.lock();
+        if state.read < self.position {
+            state.read = self.position;
+            self.incoming.changed.notify_all();
+        }
+        Ok(count)
+    }
+}
+
+impl Arriving for Reader {
+    fn is_ready(&self) -> bool {
+        let state = self.incoming.lock();
+        state.end.is_some() || state.arrived.saturating_sub(self.position) >= PIECE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use banger_oci::ErrorKind;
+    use std::io::Write;
+    use std::sync::mpsc::channel;
+
+    fn with(content: &[u8]) -> (Arc<Incoming>, Arc<File>) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        (Arc::new(Incoming::new()), Arc::new(file))
+    }
+
+    fn damaged() -> Failure {
+        let error = crate::Error::Protocol { host: "h".into(), what: "w".into(), reason: "r".into() };
+        Failure::new(error.into())
+    }
+
+    #[test]
+    fn what_has_arrived_can_be_read_and_no_more() {
+        let (incoming, file) = with(b"0123456789");
+        let mut reader = incoming.reader();
+        assert!(!reader.is_ready());
+        incoming.begin(file, 4);
+        let mut buffer = [0; 8];
+        assert_eq!(reader.read(&mut buffer).unwrap(), 4);
+        assert_eq!(&buffer[..4], b"0123");
+
+        let (told, hears) = channel();
+        let waits = std::thread::spawn(move || {
+            let mut rest = String::new();
+            reader.read_to_string(&mut rest).unwrap();
+            told.send(rest).unwrap();
+        });
+        incoming.advance(10);
+        assert!(hears.try_recv().is_err(), "the end comes when it is complete, not before");
+        incoming.complete();
+        assert_eq!(hears.recv().unwrap(), "456789");
+        waits.join().unwrap();
+        assert!(incoming.is_complete());
+    }
+
+    #[test]
+    fn a_failure_is_told_to_all_readers_whatever_has_arrived() {
+        let (incoming, file) = with(b"0123456789");
+        incoming.begin(file, 10);
+        let readers = [incoming.reader(), incoming.reader()];
+        incoming.fail(damaged());
+        for mut reader in readers {
+            assert!(reader.is_ready(), "nothing more is to be waited for");
+            let error = reader.read(&mut [0; 4]).unwrap_err();
+            let error: &Error = error.get_ref().and_then(|inner| inner.downcast_ref()).unwrap();
+            assert_eq!(error.kind(), ErrorKind::Malformed);
+        }
+        assert!(!incoming.is_complete());
+    }
+
+    #[test]
+    fn what_is_complete_does_not_fail_any_more() {
+        let (incoming, file) = with(b"01");
+        incoming.begin(file, 2);
+        incoming.complete();
+        incoming.fail(damaged());
+        let mut all = String::new();
+        incoming.reader().read_to_string(&mut all).unwrap();
+        assert_eq!(all, "01");
+    }
+
+    #[test]
+    fn what_was_read_cannot_be_taken_back() {
+        let (incoming, file) = with(b"0123");
+        incoming.begin(Arc::clone(&file), 4);
+        assert!(incoming.restart(), "nobody has read anything");
+        assert!(!incoming.is_worth_another());
+        incoming.begin(file, 4);
+        assert_eq!(incoming.reader().read(&mut [0; 2]).unwrap(), 2);
+        assert!(!incoming.restart());
+        assert!(incoming.is_worth_another());
+    }
+
+    #[test]
+    fn what_writes_waits_for_what_reads_but_not_for_ever() {
+        let (incoming, file) = with(b"0123");
+        incoming.begin(file, WINDOW);
+        incoming.wait_for_readers();
+        incoming.advance(WINDOW + 1);
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| incoming.reader().read(&mut [0; 1]).unwrap());
+            incoming.wait_for_readers();
+        });
+        assert!(begun.elapsed() < PATIENCE, "a reader was enough");
+        incoming.advance(3 * WINDOW);
+        incoming.wait_for_readers();
+        assert!(begun.elapsed() >= PATIENCE);
+        let again = Instant::now();
+        incoming.wait_for_readers();
+        assert!(again.elapsed() < PATIENCE, "it has waited once");
+    }
+}
