@@ -16,7 +16,11 @@ mod determinism;
 #[cfg(test)]
 mod exit_codes;
 #[cfg(test)]
+mod login;
+#[cfg(test)]
 mod output_safety;
+#[cfg(test)]
+mod registry;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub(crate) mod layout;
 pub(crate) mod listing;
 pub(crate) mod mount;
 pub(crate) mod program;
+pub(crate) mod registry;
 pub(crate) mod scratch;
 pub(crate) mod snapshot;
 pub(crate) mod tar;

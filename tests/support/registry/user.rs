@@ -1,0 +1,181 @@
+//! Somebody who pulls: with a home directory, and a cache at its usual place in it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use sha2::{Digest, Sha512};
+use tempfile::TempDir;
+
+use crate::args;
+use crate::support::layout::sha256;
+use crate::support::program::PROGRAM;
+use crate::support::scratch::names;
+use crate::support::{Run, scratch};
+
+/// Seconds after which a pull has hung. The images here are small, and all waits that are asked for are short.
+const LIMIT: &str = "60";
+
+/// A home directory, and what is set in the environment.
+pub(crate) struct User {
+    scratch: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl User {
+    pub(crate) fn new() -> Self {
+        let user = Self { scratch: scratch(), environment: Vec::new() };
+        std::fs::create_dir(user.home()).unwrap();
+        user
+    }
+
+    /// Somebody in whose environment this is set.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Somebody who must go through this proxy to reach anything.
+    pub(crate) fn behind(self, proxy: &super::Proxy) -> Self {
+        self.with("HTTP_PROXY", proxy.url()).with("HTTPS_PROXY", proxy.url())
+    }
+
+    /// A place to write to, outside of the home directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// Where images are cached unless something else is said.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.home().join(".cache/banger/oci")
+    }
+
+    /// Writes a file below the home directory.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.home().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Writes the configuration file.
+    pub(crate) fn configure(&self, config: &str) {
+        self.write(".config/banger/config.toml", config);
+    }
+
+    /// The program, in this user's environment and no other.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", LIMIT, PROGRAM]);
+        self.surround(&mut command);
+        command
+    }
+
+    /// The program itself, for those who want to send it a signal.
+    pub(crate) fn bare_command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        self.surround(&mut command);
+        command
+    }
+
+    /// The program, with no more than this many bytes of memory.
+    pub(crate) fn command_within(&self, bytes: u64) -> Command {
+        let mut command = Command::new("timeout");
+        // Private writable memory, which is what an allocator takes; what it has reserved is not counted.
+        command.args(["--signal=KILL", LIMIT, "prlimit", &format!("--data={bytes}"), PROGRAM]);
+        self.surround(&mut command);
+        command
+    }
+
+    fn surround(&self, command: &mut Command) {
+        command.env_clear().env("HOME", self.home()).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+    }
+
+    /// Runs the program.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Run {
+        Run::of(self.command().args(arguments))
+    }
+
+    /// Builds into a file of this name, which is replaced if it is there.
+    pub(crate) fn build(&self, source: &str, name: &str, options: &[&str]) -> Run {
+        let arguments = args!["build", source, "-o", self.path(name), "--force", "--no-sync"];
+        Run::of(self.command().args(arguments).args(options))
+    }
+
+    /// Fetches into the cache.
+    pub(crate) fn fetch(&self, reference: &str, options: &[&str]) -> Run {
+        Run::of(self.command().args(["fetch", reference]).args(options))
+    }
+}
+
+/// Nothing bad is visible in a cache: each blob is what its name says, and each name stands for a whole image.
+#[track_caller]
+pub(crate) fn assert_sound(cache: &Path) {
+    if !cache.exists() {
+        return;
+    }
+    let unexpected: Vec<_> = names(cache)
+        .into_iter()
+        .filter(|name| !matches!(&**name, "blobs" | "index.json" | "ingest" | "oci-layout"))
+        .collect();
+    assert_eq!(unexpected, Vec::<String>::new(), "in {}", cache.display());
+    let mut blobs = BTreeSet::new();
+    for algorithm in names(&cache.join("blobs")) {
+        for name in names(&cache.join("blobs").join(&algorithm)) {
+            let bytes = std::fs::read(cache.join("blobs").join(&algorithm).join(&name)).unwrap();
+            let found = match &*algorithm {
+                "sha256" => sha256(&bytes),
+                "sha512" => Sha512::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+                other => panic!("blobs of {other}"),
+            };
+            assert_eq!(found, name, "a blob in {} is not what its name says", cache.display());
+            blobs.insert(format!("{algorithm}:{name}"));
+        }
+    }
+    for image in images(cache) {
+        let digest = image["digest"].as_str().unwrap();
+        assert!(blobs.contains(digest), "{image} is named and not there");
+        let document = document(cache, digest);
+        // Of an index, what was not asked for is not there.
+        for needed in document["config"]
+            .as_object()
+            .iter()
+            .map(|config| &config["digest"])
+            .chain(document["layers"].as_array().into_iter().flatten().map(|layer| &layer["digest"]))
+        {
+            assert!(blobs.contains(needed.as_str().unwrap()), "{needed} of {image} is not there");
+        }
+    }
+}
+
+/// Entries of a layout's index.
+pub(crate) fn images(layout: &Path) -> Vec<Value> {
+    let index: Value = serde_json::from_slice(&std::fs::read(layout.join("index.json")).unwrap()).unwrap();
+    index["manifests"].as_array().unwrap().clone()
+}
+
+/// A document in a layout.
+pub(crate) fn document(layout: &Path, digest: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(blob_path(layout, digest)).unwrap()).unwrap()
+}
+
+/// Where a layout has a blob.
+pub(crate) fn blob_path(layout: &Path, digest: &str) -> PathBuf {
+    layout.join("blobs").join(digest.replace(':', "/"))
+}
+
+/// Blobs that a cache holds, sorted: digests.
+pub(crate) fn blobs(cache: &Path) -> Vec<String> {
+    let directory = cache.join("blobs/sha256");
+    if !directory.exists() {
+        return Vec::new();
+    }
+    names(&directory).into_iter().map(|name| format!("sha256:{name}")).collect()
+}
