@@ -1,0 +1,293 @@
+//! One request, until there is an answer that means something: over the scheme that the host speaks, along redirects, with
+//! what the host wants to be shown. Retries are for others.
+//!
+//! Insecure hosts are asked with TLS first, then without; what worked is remembered.
+
+use std::time::Duration;
+
+use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use ureq::http::{HeaderName, HeaderValue, Method, Response};
+
+use super::{Client, document, lock};
+use crate::auth::Grant;
+use crate::body::read_beginning;
+use crate::endpoint::{Endpoint, Site};
+use crate::error::Error;
+use crate::limits::{ERROR_BYTES, REDIRECTS, TOKEN_DOUBT};
+use crate::redirect::{is_redirect, next};
+use crate::retry::retry_after;
+use crate::transport::{Call, Fault};
+use crate::url::{Scheme, Url, host_of, port_of};
+use crate::words;
+
+/// A request.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    /// The path on the registry.
+    path: String,
+    /// What is asked for, as errors name it.
+    pub(crate) what: &'a str,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether only a part is asked for.
+    is_part: bool,
+    /// Whether it is about a repository, for which one must have permission.
+    pub(super) has_scope: bool,
+}
+
+impl<'a> Ask<'a> {
+    pub(crate) fn manifest(method: Method, path: String, what: &'a str) -> Self {
+        let headers = vec![(ACCEPT, HeaderValue::from_static(document::ACCEPT)), IDENTITY];
+        Self { method, path, what, headers, is_part: false, has_scope: true }
+    }
+
+    /// A blob, from an offset on.
+    pub(crate) fn blob(path: String, what: &'a str, offset: u64) -> Self {
+        let mut headers = vec![(ACCEPT, HeaderValue::from_static("*/*")), IDENTITY];
+        if offset > 0 {
+            // Digits are a valid value.
+            headers.extend(HeaderValue::from_str(&format!("bytes={offset}-")).map(|range| (RANGE, range)));
+        }
+        Self { method: Method::GET, path, what, headers, is_part: offset > 0, has_scope: true }
+    }
+
+    /// Whether the registry lets one in (distribution specification, "Determining Support").
+    pub(super) fn version(what: &'a str) -> Self {
+        let path = "/v2/".to_owned();
+        Self { method: Method::GET, path, what, headers: Vec::new(), is_part: false, has_scope: false }
+    }
+
+    /// The error of a connection that failed.
+    pub(crate) fn broken(&self, host: &str, fault: Fault) -> Error {
+        broken(host, self.what, fault)
+    }
+}
+
+/// Compressed again on the way, content would not be what its digest says.
+const IDENTITY: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+
+/// An answer, from wherever redirects led to.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    response: Response<ureq::Body>,
+    /// Who answered.
+    pub(crate) host: String,
+    timeout: Duration,
+    /// Whether it comes from another host than the one that was asked.
+    is_elsewhere: bool,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// The value of a header, where it is text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// The values of all headers `WWW-Authenticate`.
+    pub(super) fn challenges(&self) -> impl Iterator<Item = &[u8]> {
+        self.response.headers().get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes)
+    }
+
+    /// How long the host may be silent.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn into_response(self) -> Response<ureq::Body> {
+        self.response
+    }
+
+    /// The error for an answer that breaks a rule.
+    pub(crate) fn unusable(&self, ask: &Ask<'_>, reason: String) -> Error {
+        Error::Protocol { host: self.host.clone(), what: ask.what.to_owned(), reason }
+    }
+
+    /// The server's words, without secrets that it may have sent back. Reading them leaves the connection for others.
+    pub(super) fn into_words(self, secrets: &[&str]) -> String {
+        words::of_error(&read_beginning(self.response.into_body(), ERROR_BYTES, self.timeout), secrets)
+    }
+
+    /// The error that a status means which nobody expects.
+    pub(super) fn into_status_error(self, what: &str, client: &Client, secrets: &[&str]) -> Error {
+        let (host, status) = (self.host.clone(), self.status());
+        let retry_after = self.header(&RETRY_AFTER).and_then(|value| retry_after(value, client.clock.date()));
+        Error::Status { host, status, what: what.to_owned(), detail: self.into_words(secrets), retry_after }
+    }
+}
+
+/// Where a walk along redirects begins.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    pub(super) method: Method,
+    pub(super) headers: &'a [(HeaderName, HeaderValue)],
+    pub(super) form: Option<String>,
+    /// The value of `Authorization`, for the first host alone.
+    pub(super) authorization: Option<&'a str>,
+    /// The first host as errors name it, and what it is asked for.
+    pub(super) name: &'a str,
+    pub(super) what: &'a str,
+}
+
+impl Client {
+    /// Asks an endpoint; the answer is a success, or says that there is no such part.
+    pub(super) fn converse(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Answer, Error> {
+        let slot = self.grants.slot(&endpoint.authority, &endpoint.repository);
+        let mut grant = slot.get(self.clock.now());
+        let mut is_renewed = false;
+        loop {
+            let answer = self.ask(endpoint, ask, grant.as_ref())?;
+            let is_refused = match answer.status() {
+                401 => true,
+                // Some registries say so when a token has ended before its time.
+                403 => grant.as_ref().is_some_and(|grant| self.age(grant) > TOKEN_DOUBT),
+                _ => false,
+            };
+            if !is_refused || is_renewed || answer.is_elsewhere {
+                return self.judge(answer, ask, grant.as_ref());
+            }
+            is_renewed = true;
+            let wanted = self.wanted(endpoint, ask, &answer, grant.as_ref())?;
+            // Nobody wants to know the words, but the connection can be used again.
+            drop(answer.into_words(&[]));
+            let renewed = slot.renew(grant.as_ref(), self.clock.now(), || self.obtain(endpoint, ask.what, wanted))?;
+            grant = Some(renewed);
+        }
+    }
+
+    fn age(&self, grant: &Grant) -> Duration {
+        self.clock.now().saturating_duration_since(grant.obtained)
+    }
+
+    /// Says what a status means.
+    fn judge(&self, answer: Answer, ask: &Ask<'_>, grant: Option<&Grant>) -> Result<Answer, Error> {
+        let what = || ask.what.to_owned();
+        let secrets = grant.map(Grant::secrets).unwrap_or_default();
+        match answer.status() {
+            200..=299 => Ok(answer),
+            416 if ask.is_part => Ok(answer),
+            404 => Err(Error::NotFound { host: answer.host, what: what() }),
+            // To where blobs are stored nobody can log in.
+            401 | 403 if !answer.is_elsewhere => {
+                let host = answer.host.clone();
+                Err(Error::Unauthorized { host, what: what(), detail: answer.into_words(&secrets) })
+            }
+            _ => Err(answer.into_status_error(ask.what, self, &secrets)),
+        }
+    }
+
+    /// Makes a request over the scheme that the host speaks.
+    fn ask(&self, endpoint: &Endpoint, ask: &Ask<'_>, grant: Option<&Grant>) -> Result<Answer, Error> {
+        let walk = || Walk {
+            method: ask.method.clone(),
+            headers: &ask.headers,
+            form: None,
+            authorization: grant.map(Grant::header),
+            name: &endpoint.name,
+            what: ask.what,
+        };
+        let site = &endpoint.site;
+        let url = |scheme| Url::new(scheme, &endpoint.authority, &ask.path);
+        let known =
+            if site.insecure { lock(&self.schemes).get(&endpoint.authority).copied() } else { Some(Scheme::Https) };
+        if let Some(scheme) = known {
+            return self.walk(endpoint, site, url(scheme), walk())?.map_err(|fault| ask.broken(&endpoint.name, fault));
+        }
+
+        let remember = |scheme| {
+            lock(&self.schemes).insert(endpoint.authority.clone(), scheme);
+        };
+        let fault = match self.walk(endpoint, site, url(Scheme::Https), walk())? {
+            Ok(answer) => {
+                remember(Scheme::Https);
+                return Ok(answer);
+            }
+            Err(fault) => fault,
+        };
+        if !may_be_plain(&fault, &endpoint.authority) {
+            return Err(ask.broken(&endpoint.name, fault));
+        }
+        match self.walk(endpoint, site, url(Scheme::Http), walk())? {
+            // Servers that speak TLS on that port answer so to whoever does not.
+            Ok(answer) if answer.status() == 400 && !fault.is_no_tls() => Err(ask.broken(&endpoint.name, fault)),
+            Ok(answer) => {
+                remember(Scheme::Http);
+                Ok(answer)
+            }
+            // Where nobody listens for HTTP, what went wrong with TLS is what there is to know.
+            Err(plain) if plain.is_refusal() && !fault.is_no_tls() => Err(ask.broken(&endpoint.name, fault)),
+            Err(plain) => Err(ask.broken(&endpoint.name, plain)),
+        }
+    }
+
+    /// Makes a request and follows redirects. The inner error is that of the first host.
+    pub(super) fn walk(
+        &self,
+        endpoint: &Endpoint,
+        first_site: &Site,
+        first: Url,
+        walk: Walk<'_>,
+    ) -> Result<Result<Answer, Fault>, Error> {
+        let (mut url, mut site) = (first.clone(), first_site.clone());
+        for hop in 0..=REDIRECTS {
+            let is_elsewhere = !url.same_origin(&first);
+            let mut headers = walk.headers.to_vec();
+            if let Some(authorization) = walk.authorization.filter(|_| !is_elsewhere) {
+                let mut value = HeaderValue::from_str(authorization).map_err(|_| Error::Settings {
+                    what: format!("credentials for {}", walk.name),
+                    reason: "they have characters that cannot be sent".to_owned(),
+                })?;
+                value.set_sensitive(true);
+                headers.push((AUTHORIZATION, value));
+            }
+            let host = if is_elsewhere { url.authority() } else { walk.name };
+            let call = Call { method: walk.method.clone(), url: &url, headers, form: walk.form.clone() };
+            let response = match self.transport.exchange(&site, call)? {
+                Ok(response) => response,
+                Err(fault) if hop == 0 => return Ok(Err(fault)),
+                Err(fault) => return Err(broken(host, walk.what, fault)),
+            };
+            let answer = Answer { response, host: host.to_owned(), timeout: site.timeout, is_elsewhere };
+            // What was sent in a form is not sent to anybody else.
+            if !is_redirect(answer.status()) || walk.form.is_some() {
+                return Ok(Ok(answer));
+            }
+            let unusable = |reason| Error::Protocol { host: answer.host.clone(), what: walk.what.to_owned(), reason };
+            let location = answer.header(&LOCATION);
+            let to = next(&url, location, |to| self.may_be_plain(endpoint, to)).map_err(unusable)?;
+            drop(answer.into_words(&[]));
+            site = if to.same_origin(&first) { first_site.clone() } else { first_site.of_other(&self.settings, &to) };
+            url = to;
+        }
+        let reason = format!("it redirects more than {REDIRECTS} times");
+        Err(Error::Protocol { host: walk.name.to_owned(), what: walk.what.to_owned(), reason })
+    }
+
+    /// Whether an address to which a registry sends may be asked without TLS: the registry is insecure, and so is the host,
+    /// or it is the same one.
+    pub(super) fn may_be_plain(&self, endpoint: &Endpoint, url: &Url) -> bool {
+        let is_same_host = || url.host() == host_of(&endpoint.authority);
+        endpoint.site.insecure && (is_same_host() || Site::named(&self.settings, url.authority()).insecure)
+    }
+}
+
+/// The error of a connection that failed.
+pub(super) fn broken(host: &str, what: &str, fault: Fault) -> Error {
+    match fault {
+        Fault::Malformed(reason) => Error::Protocol { host: host.to_owned(), what: what.to_owned(), reason },
+        fault => Error::Connection { host: host.to_owned(), what: what.to_owned(), source: Box::new(fault) },
+    }
+}
+
+/// Whether a host that did not speak TLS may speak HTTP.
+fn may_be_plain(fault: &Fault, authority: &str) -> bool {
+    match fault {
+        Fault::NoHost | Fault::Malformed(_) => false,
+        // Without a port there are two: that of TLS and that of HTTP.
+        fault if fault.is_refusal() => port_of(authority).is_none(),
+        _ => true,
+    }
+}

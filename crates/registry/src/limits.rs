@@ -1,0 +1,57 @@
+//! Every limit on what a server may send or ask for, in one place, with its reason.
+
+use std::time::Duration;
+
+/// Bytes of a token server's answer: 64 KiB. The largest tokens met have some 4 KiB.
+pub const TOKEN_BYTES: u64 = 64 << 10;
+
+/// Bytes of an error's body that are read: 64 KiB. What is behind them nobody wants to know.
+pub const ERROR_BYTES: u64 = 64 << 10;
+
+/// Bytes of an answer's header: 64 KiB. Signed addresses and lists of challenges fit in a quarter of that.
+pub const HEADER_BYTES: usize = 64 << 10;
+
+/// Redirects that are followed for one request. Registries need one, sometimes two.
+pub const REDIRECTS: usize = 10;
+
+/// Challenges of one answer, and parameters of one challenge.
+pub const CHALLENGES: usize = 32;
+
+/// Times that a request is made before its failure is believed.
+pub const TRIES: u32 = 3;
+
+/// The longest wait that a server may ask for. What wants more is told to whoever asked: it is no longer a hiccup.
+pub const RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// The wait before the second try; it doubles with each further one.
+pub const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// The longest wait that nobody asked for.
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes a second that are too few, when it goes on for as long as the server may be silent.
+pub const RATE: u64 = 1 << 10;
+
+/// How long a token lives where its server does not say: what the token specification has.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
+
+/// How long before its end a token is not used any more, so that it does not end on the way.
+pub const TOKEN_MARGIN: Duration = Duration::from_secs(5);
+
+/// The age from which on a refused token may have been revoked before its end, as ECR does: then it is renewed.
+pub const TOKEN_DOUBT: Duration = Duration::from_secs(60);
+
+/// How long an insecure host may take to agree on TLS before plain HTTP is tried.
+pub const INSECURE_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a mirror that could not be reached is not asked again.
+pub const MIRROR_REST: Duration = Duration::from_secs(60);
+
+/// Bytes of a file with certificates. A system's whole bundle has a quarter of a million.
+pub const CERTIFICATE_BYTES: u64 = 16 << 20;
+
+/// Bytes that are read from a connection at once: 256 KiB, above which the copying gets no cheaper.
+pub const INPUT_BUFFER: usize = 256 << 10;
+
+/// Characters of a server's words that an error shows.
+pub const SHOWN: usize = 240;
