@@ -1,30 +1,41 @@
 //! `banger build`
 
 use std::io::Write;
+use std::sync::Arc;
 
-use banger_oci::Source;
+use banger_oci::{Location, OpenOptions};
 use banger_rootfs::{Addition, Options, Report};
 
-use crate::args::Build;
-use crate::exit::Exit;
+use crate::args::{Build, Pull};
 use crate::failure::Failure;
-use crate::hints;
-use crate::progress::Shown;
+use crate::hints::{self, Asked};
+use crate::output::{json, print};
+use crate::progress::{Shown, Task};
+use crate::registry;
 use crate::text::{Bytes, Line, counted};
 use crate::values::Place;
 
 /// Builds the image and prints what was asked for.
-pub(crate) fn run(build: Build) -> Result<(), Failure> {
-    let source = Source::parse(&build.source).map_err(|error| hints::for_source(&error, &build.source))?;
-    let progress = Shown::new(build.quiet);
-    let options = options(&build);
-    let report = banger_rootfs::build(&source, &options, &progress);
+pub(crate) fn run(build: &Build) -> Result<(), Failure> {
+    let location = Location::parse(&build.source).map_err(|error| hints::for_source(&error, &build.source))?;
+    let asked = Asked { text: &build.source, place: (&location).into(), options: &build.registry };
+    let progress = Arc::new(Shown::new(Task::Build, build.quiet));
+    let options = options(build);
+    let report = match &location {
+        Location::Local(source) => {
+            let open = OpenOptions { platform: build.platform.clone(), ..OpenOptions::default() };
+            banger_rootfs::build(&|| source.open(&open), &options, &*progress)
+        }
+        Location::Registry(reference) => {
+            let registry = registry::open(&build.registry, &[reference], Pull::Missing, None, &progress)?;
+            progress.image(reference);
+            banger_rootfs::build(&|| registry.open(reference, build.platform.as_ref()), &options, &*progress)
+        }
+    };
     progress.finish();
-    let report = report.map_err(|error| hints::for_build(&error, &source, &build))?;
+    let report = report.map_err(|error| hints::for_build(&error, &asked, build))?;
     if build.json {
-        let line = serde_json::to_string(&report)
-            .map_err(|error| Failure::new(Exit::Other, "cannot write the report").because(&error))?;
-        print(&line)
+        print(&json(&report)?)
     } else if build.quiet {
         print(&report.content_id)
     } else {
@@ -45,18 +56,12 @@ fn options(build: &Build) -> Options {
     options.force = build.force;
     options.sync = !build.no_sync;
     options.checksum = build.checksum;
-    options.jobs = build.jobs.unwrap_or(options.jobs);
-    options.platform = build.platform.clone();
+    options.jobs = build.registry.jobs.unwrap_or(options.jobs);
     options.size = build.size;
     options.label = build.label.clone();
     options.uuid = build.uuid;
     options.additions = build.add.iter().map(addition).collect();
     options
-}
-
-fn print(line: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(Failure::stdout)
 }
 
 /// For people, so on standard error; nothing is lost when that is closed.

@@ -1,8 +1,10 @@
-//! The exit codes that scripts may rely on. 4 (not authorised) and 5 (the network) are those of registries.
+//! The exit codes that scripts may rely on.
 
 use std::process::ExitCode;
 
 use banger_rootfs::ErrorKind;
+
+use crate::failure::exit_of_io;
 
 /// What the process says about how it ended, besides success.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,6 +16,10 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Something that was named is not there.
     NotFound = 3,
+    /// A registry wants to know who asks, or does not allow it.
+    Unauthorized = 4,
+    /// The network, or the server at its other end, failed.
+    Network = 5,
     /// The input is malformed, or not what its digest says.
     Integrity = 6,
     /// The disk is full, or the size asked for is too small.
@@ -25,9 +31,25 @@ impl From<ErrorKind> for Exit {
         match kind {
             ErrorKind::Usage => Self::Usage,
             ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unauthorized => Self::Unauthorized,
+            ErrorKind::Network => Self::Network,
             ErrorKind::Integrity => Self::Integrity,
             ErrorKind::NoSpace => Self::NoSpace,
             ErrorKind::Other => Self::Other,
+        }
+    }
+}
+
+impl From<&banger_oci::Error> for Exit {
+    fn from(error: &banger_oci::Error) -> Self {
+        use banger_oci::ErrorKind;
+        match error.kind() {
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Malformed => Self::Integrity,
+            ErrorKind::Unauthorized => Self::Unauthorized,
+            ErrorKind::Network => Self::Network,
+            _ => error.io_error().map_or(Self::Other, exit_of_io),
         }
     }
 }

@@ -4,12 +4,23 @@
 
 mod args;
 mod build;
+mod cache;
+mod config;
+mod directories;
 mod exit;
 mod failure;
+mod fetch;
 mod hints;
+mod hosts;
 mod inspect;
+mod login;
 mod man;
+mod output;
+mod password;
 mod progress;
+mod registry;
+mod resolve;
+mod table;
 mod text;
 mod usage;
 mod values;
@@ -38,7 +49,12 @@ fn run() -> Result<(), Failure> {
     };
     anstream::ColorChoice::from(args.color).write_global();
     match args.command {
-        Command::Build(build) => build::run(build),
+        Command::Build(build) => build::run(&build),
+        Command::Fetch(fetch) => fetch::run(&fetch),
+        Command::Resolve(resolve) => resolve::run(&resolve),
+        Command::Login(login) => login::login(&login),
+        Command::Logout(logout) => login::logout(&logout),
+        Command::Cache(cache) => cache::run(&cache.command),
         Command::Ls(ls) => inspect::ls(&ls),
         Command::Cat(cat) => inspect::cat(&cat),
         Command::Stat(stat) => inspect::stat(&stat),

@@ -1,11 +1,14 @@
 //! What the values of options look like. Each parser says what it wants when it does not get it.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use banger_oci::Platform;
+use banger_oci::{Platform, Source};
 use clap::builder::{OsStringValueParser, TypedValueParser};
+
+pub(crate) use crate::hosts::registry as host;
 
 /// Bytes of a volume label (`s_volume_name`).
 const LABEL_LIMIT: usize = 16;
@@ -22,6 +25,27 @@ pub(crate) struct Place {
 pub(crate) struct Owner {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+}
+
+/// `--creds USER[:PASSWORD]`
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) password: Option<String>,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is shown of a command line must not tell a password.
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// `--to oci:DIR[:NAME]`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) directory: PathBuf,
+    pub(crate) name: Option<String>,
 }
 
 /// A size in bytes, or in powers of 1024 with `K`, `M`, `G`, `T` (`KiB` and so on are the same).
@@ -86,6 +110,34 @@ pub(crate) fn owner(text: &str) -> Result<Owner, String> {
     let number = |text: &str| text.parse::<u32>().map_err(|_| "wanted UID:GID or UID, as numbers".to_owned());
     let (uid, gid) = text.split_once(':').unwrap_or((text, text));
     Ok(Owner { uid: number(uid)?, gid: number(gid)? })
+}
+
+/// `USER[:PASSWORD]`
+pub(crate) fn user(text: &str) -> Result<User, &'static str> {
+    let (name, password) = match text.split_once(':') {
+        Some((name, password)) => (name, Some(password.to_owned())),
+        None => (text, None),
+    };
+    if name.is_empty() {
+        return Err("wanted USER or USER:PASSWORD");
+    }
+    Ok(User { name: name.to_owned(), password })
+}
+
+/// A parser of [`target`] that takes any bytes.
+pub(crate) fn target_parser() -> impl TypedValueParser<Value = Target> {
+    OsStringValueParser::new().try_map(|text| target(&text))
+}
+
+/// A layout, and perhaps a name in it.
+fn target(text: &OsStr) -> Result<Target, String> {
+    match Source::parse(text) {
+        Ok(Source::Oci { directory, image }) if image.digest.is_none() && image.position.is_none() => {
+            Ok(Target { directory, name: image.name })
+        }
+        Ok(Source::Oci { .. }) => Err("a digest or a place cannot be chosen, only a name".to_owned()),
+        _ => Err("wanted oci:DIR or oci:DIR:NAME, an OCI image layout in a directory".to_owned()),
+    }
 }
 
 /// A parser of [`place`] that takes any bytes.
@@ -178,6 +230,29 @@ mod tests {
         assert_eq!(split("/a:/b/"), ok("/a", "/b/"));
         for text in ["", "a", "a:b", ":/b", "a:"] {
             assert!(split(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_optional_and_not_shown() {
+        let user =
+            |name: &str, password: Option<&str>| User { name: name.into(), password: password.map(str::to_owned) };
+        assert_eq!(super::user("anna"), Ok(user("anna", None)));
+        assert_eq!(super::user("anna:"), Ok(user("anna", Some(""))));
+        assert_eq!(super::user("anna:a:b"), Ok(user("anna", Some("a:b"))));
+        assert!(super::user("").is_err() && super::user(":x").is_err());
+        assert!(!format!("{:?}", user("anna", Some("hunter2"))).contains("hunter2"));
+    }
+
+    #[test]
+    fn targets_are_layouts() {
+        let ok = |directory: &str, name: Option<&str>| {
+            Ok(Target { directory: directory.into(), name: name.map(str::to_owned) })
+        };
+        assert_eq!(target(OsStr::new("oci:d")), ok("d", None));
+        assert_eq!(target(OsStr::new("oci:/a/d:x:1")), ok("/a/d", Some("x:1")));
+        for text in ["d", "oci:", "oci:d:@0", "oci-archive:x", "debian", ""] {
+            assert!(target(OsStr::new(text)).is_err(), "{text}");
         }
     }
 }

@@ -1,9 +1,15 @@
-//! Progress on a terminal: a bar for each layer that is being read, one for all of them, and a line for what is done.
+//! Progress on a terminal: a bar for each layer that is on its way, one for all of them, and a line for what is done.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use banger_rootfs::{Event, LayerSummary};
+use banger_registry::Event as Pulled;
+use banger_rootfs::Event as Built;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Task;
+use super::layers::{self, Layers};
+use super::waits::Waits;
 
 /// How often the terminal is drawn at most, per second.
 const FRAME_RATE: u8 = 12;
@@ -11,103 +17,215 @@ const FRAME_RATE: u8 = 12;
 /// How often a spinner turns while nothing else happens.
 const TICK: Duration = Duration::from_millis(120);
 
-/// Columns of a layer's name.
-const NAME_WIDTH: usize = 22;
+/// Columns of a layer's name: those of a shortened digest. With it and all else a bar fits into 80.
+const NAME_WIDTH: usize = 19;
 
-/// The bars of a build.
+/// The bars of a command.
 #[derive(Debug)]
 pub(crate) struct Bars {
+    task: Task,
     screen: MultiProgress,
     colored: bool,
-    layers: Vec<LayerSummary>,
-    bars: Vec<Option<ProgressBar>>,
+    layers: Layers,
+    waits: Waits,
+    /// Of blobs that are received, by digest.
+    received: HashMap<String, ProgressBar>,
+    /// Of layers that are read from what is here.
+    read: HashMap<usize, ProgressBar>,
     total: Option<ProgressBar>,
     stage: Option<ProgressBar>,
+    is_over: bool,
 }
 
 impl Bars {
-    pub(super) fn new(colored: bool) -> Self {
-        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(FRAME_RATE));
-        Self { screen, colored, layers: Vec::new(), bars: Vec::new(), total: None, stage: None }
+    pub(super) fn new(task: Task, colored: bool) -> Self {
+        Self {
+            task,
+            screen: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(FRAME_RATE)),
+            colored,
+            layers: Layers::default(),
+            waits: Waits::default(),
+            received: HashMap::new(),
+            read: HashMap::new(),
+            total: None,
+            stage: None,
+            is_over: false,
+        }
     }
 
-    pub(super) fn event(&mut self, event: Event<'_>) {
+    pub(super) fn image(&mut self, name: &str) {
+        self.clear();
+        self.layers = Layers::default();
+        self.say(name);
+    }
+
+    pub(super) fn built(&mut self, event: Built<'_>) {
         match event {
-            Event::Resolved { layers } => {
-                self.layers = layers.to_vec();
-                self.bars = layers.iter().map(|_| None).collect();
-                self.say(&super::resolved(layers));
-                if layers.len() > 1 {
-                    let total = self.bar(super::total(layers), "all layers");
-                    self.total = Some(self.screen.add(total));
-                }
+            Built::Resolved { layers } => {
+                self.layers.set(layers.iter().cloned());
+                self.begin();
             }
-            Event::Started { layer } => self.start(layer),
-            Event::Advanced { layer, bytes } => {
-                for bar in [self.bars.get(layer).and_then(Option::as_ref), self.total.as_ref()].into_iter().flatten() {
-                    bar.inc(bytes);
-                }
+            Built::Started { .. } => {}
+            Built::Advanced { layer, bytes } => self.advance(layer, bytes),
+            Built::Finished { layer, entries } => {
+                self.say(&self.layers.read_line(layer, entries));
+                self.remove(|bars| bars.read.remove(&layer));
             }
-            Event::Finished { layer, entries } => {
-                let bar = self.bars.get_mut(layer).and_then(Option::take);
-                let read = bar.as_ref().map_or(0, ProgressBar::position);
-                self.say(&super::finished(layer, &self.layers, read, entries));
-                if let Some(bar) = bar {
-                    bar.finish_and_clear();
-                    self.screen.remove(&bar);
-                }
-            }
-            Event::Stage(stage) => {
-                self.finish();
+            Built::Stage(stage) => {
+                self.clear();
                 let spinner = self.screen.add(ProgressBar::new_spinner());
                 spinner.set_message(super::stage(stage));
                 spinner.enable_steady_tick(TICK);
                 self.stage = Some(spinner);
             }
-            Event::Warning(text) => self.say(&super::warning(&text)),
+            Built::Warning(text) => self.say(&super::warning(&text)),
         }
     }
 
-    /// Removes everything that moves.
+    pub(super) fn pulled(&mut self, event: Pulled<'_>) {
+        if self.is_over {
+            return;
+        }
+        match event {
+            Pulled::Layers { layers } => {
+                self.layers.announce(layers);
+                if self.task == Task::Fetch {
+                    self.layers.set_to_blobs(layers);
+                    self.begin();
+                }
+            }
+            Pulled::Started { digest, resumed } => self.start(&digest.to_string(), resumed),
+            Pulled::Received { digest, bytes } => {
+                let digest = digest.to_string();
+                self.layers.receive(&digest, bytes);
+                if let Some(bar) = self.received.get(&digest) {
+                    bar.inc(bytes);
+                }
+                self.show_total();
+            }
+            Pulled::Restarted { digest } => self.start(&digest.to_string(), 0),
+            Pulled::Fetched { digest } => {
+                let digest = digest.to_string();
+                self.remove(|bars| bars.received.remove(&digest));
+                if let (Task::Fetch, Some(layer)) = (self.task, self.layers.of_blob(&digest)) {
+                    // Whoever fetched it: nothing more will be told about it.
+                    self.layers.begin(&digest, self.layers.size(layer).unwrap_or_default());
+                    self.say(&self.layers.fetched_line(layer));
+                    self.show_total();
+                }
+            }
+            Pulled::Shared { digest } => {
+                let digest = digest.to_string();
+                self.layers.leave_to_another(&digest);
+                self.remove(|bars| bars.received.remove(&digest));
+                self.say(&layers::shared(&digest));
+            }
+            Pulled::Waiting { host, delay, asked, reason } => {
+                if let Some(line) = self.waits.line(host, delay, asked, reason) {
+                    self.say(&line);
+                }
+            }
+            Pulled::Warning(text) => self.say(&super::warning(&text)),
+        }
+    }
+
+    /// Nothing more is shown: threads that nobody waits for may still tell something.
     pub(super) fn finish(&mut self) {
-        let bars = self.bars.iter_mut().filter_map(Option::take);
+        self.is_over = true;
+        self.clear();
+    }
+
+    /// Removes everything that moves.
+    pub(super) fn clear(&mut self) {
+        let bars = self.received.drain().map(|(_, bar)| bar).chain(self.read.drain().map(|(_, bar)| bar));
         for bar in bars.chain(self.total.take()).chain(self.stage.take()) {
             bar.finish_and_clear();
             self.screen.remove(&bar);
         }
     }
 
-    fn start(&mut self, layer: usize) {
-        let Some(summary) = self.layers.get(layer) else { return };
-        let bar = self.bar(summary.size, &super::short(&summary.name));
-        let bar = match &self.total {
+    /// The layers are known.
+    fn begin(&mut self) {
+        self.say(&self.layers.overview());
+        self.remove(|bars| bars.total.take());
+        if self.layers.len() > 1 {
+            let total = self.bar(self.layers.total(), "all layers");
+            self.total = Some(self.screen.add(total));
+        }
+    }
+
+    /// A blob is being received, from here on.
+    fn start(&mut self, digest: &str, resumed: u64) {
+        self.layers.begin(digest, resumed);
+        let Some(size) = self.layers.blob_size(digest) else { return };
+        self.remove(|bars| bars.received.remove(digest));
+        let bar = self.add(self.bar(Some(size), digest));
+        jump(&bar, resumed);
+        self.received.insert(digest.to_owned(), bar);
+        match &self.total {
+            Some(total) if resumed > 0 => jump(total, self.layers.done()),
+            _ => self.show_total(),
+        }
+    }
+
+    /// More of a layer has been read. What is being received has its bar already, and is some bytes further.
+    fn advance(&mut self, layer: usize, bytes: u64) {
+        self.layers.advance(layer, bytes);
+        if self.layers.is_fetched(layer) {
+            return;
+        }
+        let bar = match self.read.remove(&layer) {
+            Some(bar) => bar,
+            None => self.add(self.bar(self.layers.size(layer), self.layers.name(layer))),
+        };
+        bar.inc(bytes);
+        self.read.insert(layer, bar);
+        self.show_total();
+    }
+
+    fn show_total(&self) {
+        if let Some(total) = &self.total {
+            total.set_position(self.layers.done());
+        }
+    }
+
+    fn add(&self, bar: ProgressBar) -> ProgressBar {
+        match &self.total {
             Some(total) => self.screen.insert_before(total, bar),
             None => self.screen.add(bar),
-        };
-        if let Some(place) = self.bars.get_mut(layer) {
-            *place = Some(bar);
+        }
+    }
+
+    fn remove(&mut self, take: impl FnOnce(&mut Self) -> Option<ProgressBar>) {
+        if let Some(bar) = take(self) {
+            bar.finish_and_clear();
+            self.screen.remove(&bar);
         }
     }
 
     fn bar(&self, size: Option<u64>, name: &str) -> ProgressBar {
-        let bar = match size {
-            Some(size) => ProgressBar::new(size),
-            None => ProgressBar::no_length(),
+        let (bar, rest) = match (size, self.colored) {
+            (None, _) => (ProgressBar::no_length(), "{spinner} {binary_bytes} {binary_bytes_per_sec}"),
+            (Some(size), false) => (ProgressBar::new(size), "[{wide_bar}] {amount}"),
+            (Some(size), true) => (ProgressBar::new(size), "[{wide_bar:.cyan}] {amount}"),
         };
-        let gauge = match (size.is_some(), self.colored) {
-            (false, _) => "{spinner}",
-            (true, false) => "[{bar:28}]",
-            (true, true) => "[{bar:28.cyan}]",
-        };
-        let bytes = if size.is_some() { "{binary_bytes}/{binary_total_bytes}" } else { "{binary_bytes}" };
-        let template = format!("{{prefix:{NAME_WIDTH}!}} {gauge} {bytes} {{binary_bytes_per_sec}}");
+        let amount = "{binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
+        let template = format!("{{prefix:{NAME_WIDTH}!}} {}", rest.replace("{amount}", amount));
         // A template that indicatif does not like costs the looks, never the build.
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.with_style(style.progress_chars("=> ")).with_prefix(crate::text::Line(name).to_string())
+        let name = super::short(name);
+        bar.with_style(style.progress_chars("=> ")).with_prefix(crate::text::Line(&name).to_string())
     }
 
-    /// A line above the bars. It is lost when the terminal is, and the build goes on.
+    /// A line above the bars. It is lost when the terminal is, and the work goes on.
     fn say(&self, line: &str) {
         let _ = self.screen.println(line);
     }
+}
+
+/// Moves a bar without counting that as speed.
+fn jump(bar: &ProgressBar, position: u64) {
+    bar.set_position(position);
+    bar.tick();
+    bar.reset_eta();
 }

@@ -2,40 +2,84 @@
 
 use std::io::Write;
 
-use banger_rootfs::{Event, LayerSummary};
+use banger_registry::Event as Pulled;
+use banger_rootfs::Event as Built;
 
-/// The layers, and how much of each has been read.
-#[derive(Debug, Default)]
+use super::Task;
+use super::layers::{self, Layers};
+use super::waits::Waits;
+
+/// What must be known for the lines to come.
+#[derive(Debug)]
 pub(crate) struct Lines {
-    layers: Vec<LayerSummary>,
-    read: Vec<u64>,
+    task: Task,
+    layers: Layers,
+    waits: Waits,
+    is_over: bool,
 }
 
 impl Lines {
-    pub(super) fn event(&mut self, event: Event<'_>) {
+    pub(super) fn new(task: Task) -> Self {
+        Self { task, layers: Layers::default(), waits: Waits::default(), is_over: false }
+    }
+
+    pub(super) fn image(&mut self, name: &str) {
+        self.layers = Layers::default();
+        say(name);
+    }
+
+    /// Nothing more is shown: threads that nobody waits for may still tell something.
+    pub(super) fn finish(&mut self) {
+        self.is_over = true;
+    }
+
+    pub(super) fn built(&mut self, event: Built<'_>) {
         match event {
-            Event::Resolved { layers } => {
-                self.layers = layers.to_vec();
-                self.read = vec![0; layers.len()];
-                say(&super::resolved(layers));
+            Built::Resolved { layers } => {
+                self.layers.set(layers.iter().cloned());
+                say(&self.layers.overview());
             }
-            Event::Started { .. } => {}
-            Event::Advanced { layer, bytes } => {
-                if let Some(read) = self.read.get_mut(layer) {
-                    *read = read.saturating_add(bytes);
+            Built::Started { .. } => {}
+            Built::Advanced { layer, bytes } => self.layers.advance(layer, bytes),
+            Built::Finished { layer, entries } => say(&self.layers.read_line(layer, entries)),
+            Built::Stage(stage) => say(super::stage(stage)),
+            Built::Warning(text) => say(&super::warning(&text)),
+        }
+    }
+
+    pub(super) fn pulled(&mut self, event: Pulled<'_>) {
+        if self.is_over {
+            return;
+        }
+        match event {
+            Pulled::Layers { layers } => {
+                self.layers.announce(layers);
+                if self.task == Task::Fetch {
+                    self.layers.set_to_blobs(layers);
+                    say(&self.layers.overview());
                 }
             }
-            Event::Finished { layer, entries } => {
-                let read = self.read.get(layer).copied().unwrap_or_default();
-                say(&super::finished(layer, &self.layers, read, entries));
+            Pulled::Started { .. } | Pulled::Received { .. } | Pulled::Restarted { .. } => {}
+            Pulled::Fetched { digest } => {
+                // The line of a build comes when the layer has been read too.
+                if self.task == Task::Fetch
+                    && let Some(layer) = self.layers.of_blob(&digest.to_string())
+                {
+                    say(&self.layers.fetched_line(layer));
+                }
             }
-            Event::Stage(stage) => say(super::stage(stage)),
-            Event::Warning(text) => say(&super::warning(&text)),
+            Pulled::Shared { digest } => say(&layers::shared(&digest.to_string())),
+            Pulled::Waiting { host, delay, asked, reason } => {
+                if let Some(line) = self.waits.line(host, delay, asked, reason) {
+                    say(&line);
+                }
+            }
+            Pulled::Warning(text) => say(&super::warning(&text)),
         }
     }
 }
 
-/// A line that cannot be written is lost, and the build goes on.
+/// A line that cannot be written is lost, and the work goes on.
 fn say(line: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{line}");
 }

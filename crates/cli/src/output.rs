@@ -1,0 +1,26 @@
+//! Standard output: data, and nothing else.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Writes text and a newline.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::stdout)
+}
+
+/// A value as one line of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::new(Exit::Other, "cannot write the report").because(&error))
+}
+
+/// A number of blobs, and their bytes, as JSON has them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Amount {
+    pub(crate) blobs: u64,
+    pub(crate) bytes: u64,
+}
