@@ -114,7 +114,7 @@ impl Registry {
     /// Those of finding it and of reading its documents. That there is no image for the platform is none, unless one was asked
     /// for.
     pub fn resolve(&self, reference: &Reference, platform: Option<&Platform>) -> Result<Resolved> {
-        let (mut repository, descriptor) = self.find(reference, "")?;
+        let (mut repository, descriptor) = self.find(reference, &reference.to_string())?;
         repository.keep = false;
         repository.name = None;
         let image = match select::resolve(&repository, &descriptor, LEVEL, &Wanted::new(platform.cloned())) {
