@@ -75,7 +75,10 @@ fn pick(files: &dyn Files, index: &Index, image: &Selector, wanted: &Wanted) -> 
         None => images.clone(),
     };
     if let Some(name) = &image.name {
-        candidates = named(&candidates, name);
+        // An image that was asked for by its digest may have that in its name.
+        let pinned = image.digest.map(|digest| named(&candidates, &format!("{name}@{digest}")));
+        let pinned = pinned.filter(|pinned| !pinned.is_empty());
+        candidates = pinned.unwrap_or_else(|| named(&candidates, name));
     }
     if let Some(digest) = &image.digest {
         let entries: Vec<Descriptor> = candidates.into_iter().cloned().collect();

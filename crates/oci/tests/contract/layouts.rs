@@ -69,6 +69,24 @@ fn an_image_is_found_by_name_digest_and_place() {
 }
 
 #[test]
+fn a_name_may_have_the_digest_in_it() {
+    let layout = Layout::new();
+    let (one, two) = (layout.image(&host(), &[b"one"]), layout.image(&host(), &[b"two"]));
+    let name = format!("docker.io/library/debian@{}", digest_of(&one));
+    layout.index(&[with_name(one.clone(), &name), with_name(two.clone(), "debian")]);
+    let (one, two) = (digest_of(&one), digest_of(&two));
+    for (image, expected) in [
+        (format!(":{name}"), "one"),
+        (format!(":debian@{one}"), "one"),
+        (format!(":debian@{two}"), "two"),
+        (":debian".to_owned(), "two"),
+    ] {
+        let opened = layout.open(&image).unwrap_or_else(|e| panic!("{image}: {e}"));
+        assert_eq!(contents(&opened), [expected.as_bytes()], "{image}");
+    }
+}
+
+#[test]
 fn two_names_of_one_image_are_one_image() {
     let layout = Layout::new();
     let image = layout.image(&host(), &[b"one"]);
