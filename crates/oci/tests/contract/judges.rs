@@ -6,22 +6,36 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
-/// Whether skopeo is there. A missing judge fails the test where judges are required.
-fn has_skopeo(test: &str) -> bool {
-    if Command::new("skopeo").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        return true;
+/// Whether a program is there that judges.
+pub(crate) fn has(judge: &str, test: &str) -> bool {
+    let there = Command::new(judge).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !there {
+        missing(test, judge);
     }
+    there
+}
+
+/// A test cannot run here. Where judges are required it fails, elsewhere it says that it was skipped.
+pub(crate) fn missing(test: &str, what: &str) {
     let required =
         std::env::var_os("CI").is_some() || std::env::var_os("BANGER_JUDGES").is_some_and(|value| value == "required");
-    assert!(!required, "{test}: skopeo is missing");
-    eprintln!("SKIPPED {test}: skopeo is missing");
-    false
+    assert!(!required, "{test}: {what} is missing");
+    eprintln!("SKIPPED {test}: {what} is missing");
+}
+
+/// Runs a judge, which must be content, and gives what it says.
+pub(crate) fn run(judge: &str, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(judge).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{judge} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+fn has_skopeo(test: &str) -> bool {
+    has("skopeo", test)
 }
 
 fn skopeo(arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new("skopeo").arg("--insecure-policy").args(arguments).output().unwrap();
-    assert!(output.status.success(), "skopeo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
+    run("skopeo", &[&["--insecure-policy"], arguments].concat())
 }
 
 /// A layout with the image `v1` of two layers, one of them compressed, and a tar archive in each.
