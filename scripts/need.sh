@@ -16,12 +16,13 @@ package_of() { # COMMAND
         getfacl | setfacl) echo acl ;;
         script) echo bsdutils ;;
         mount | losetup) echo mount ;;
-        findmnt | flock | setpriv | unshare) echo util-linux ;;
+        findmnt | flock | prlimit | setpriv | unshare) echo util-linux ;;
         cmp) echo diffutils ;;
         kill) echo procps ;;
         xz) echo xz-utils ;;
         cc) echo 'gcc libc6-dev' ;;
-        gzip | make | mmdebstrap | python3 | shellcheck | skopeo | tar | umoci | zstd) echo "$1" ;;
+        c++) echo 'g++' ;;
+        docker-registry | gzip | make | mmdebstrap | openssl | python3 | shellcheck | skopeo | tar | umoci | zstd) echo "$1" ;;
         *) echo "need: no package known for $1" >&2; return 1 ;;
     esac
 }
@@ -52,6 +53,10 @@ echo "need: installing ${packages[*]} (for ${missing[*]})"
 apt=("$here/as-root.sh" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
 "${apt[@]}" update >/dev/null
 "${apt[@]}" install -y --no-install-recommends "${packages[@]}" >/dev/null
+# The tests start registries of their own; that of the package would listen on port 5000 from now on.
+if [[ " ${packages[*]} " = *' docker-registry '* ]] && [ -d /run/systemd/system ]; then
+    "$here/as-root.sh" systemctl disable --now docker-registry
+fi
 for name in "${missing[@]}"; do
     here_already "$name" || { echo "need: still no $name" >&2; exit 1; }
 done

@@ -32,7 +32,7 @@ kernel() {
 stage 'what this machine needs' scripts/need.sh cc shellcheck python3 gzip tar zstd cmp kill script \
     mount losetup findmnt unshare setpriv flock getfattr setfattr getfacl \
     e2fsck mke2fs debugfs dumpe2fs resize2fs tune2fs \
-    mmdebstrap skopeo umoci qemu-system-x86_64 busybox depmod
+    prlimit docker-registry openssl mmdebstrap skopeo umoci qemu-system-x86_64 busybox depmod
 stage 'format' cargo fmt --all --check
 stage 'scripts' lint_scripts
 stage 'lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings

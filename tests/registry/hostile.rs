@@ -47,7 +47,7 @@ fn documents_that_are_too_large() {
     judges!("prlimit", "cmp");
     let sample = Sample::small();
     let good = &sample.content;
-    let limit = "at most 4194304 are allowed";
+    let limit = "4194304 bytes";
     let layers = |number: usize| {
         changed(good, |_, manifest| {
             let layer = manifest["layers"][0].clone();
@@ -65,6 +65,7 @@ fn documents_that_are_too_large() {
             Case::new("a manifest without an end", good)
                 .answers(move |request| endless().filter(|_| request.is_get() && request.manifest().is_some()))
                 .fails(6, &["manifest", "4194304"]),
+            // Only a GET is believed.
             Case::new("a manifest of which HEAD says that it has 3 GiB", good)
                 .answers(|request| {
                     let is_head = request.method == "HEAD";
@@ -72,7 +73,7 @@ fn documents_that_are_too_large() {
                     let head = head.header("Docker-Content-Digest", &digest_of_zeros());
                     is_head.then(|| head.header("Content-Length", "3221225472"))
                 })
-                .fails(6, &["manifest", "4194304"]),
+                .works(&[]),
             Case::new("a config of 9 MiB", &changed(good, |_, manifest| manifest["config"]["size"] = json!(9 << 20)))
                 .fails(6, &["config", "at most 8388608 are allowed"]),
             Case::new("513 layers", &layers(513)).fails(6, &["513 layers"]),
@@ -220,16 +221,14 @@ fn digests_that_are_none() {
             }));
         }
         if !digest.chars().any(char::is_control) {
+            // A header that says nothing is as good as none.
             let digest = digest.to_owned();
-            cases.push(
-                Case::new(format!("{shown:?} as a header"), good)
-                    .answers(move |request| {
-                        let asked = request.manifest() == Some("latest");
-                        let answer = Answer::new(200, "").header("Content-Type", MANIFEST);
-                        asked.then(|| answer.header("Docker-Content-Digest", &digest))
-                    })
-                    .fails(6, &["HOST"]),
-            );
+            let case = Case::new(format!("{shown:?} as a header"), good).answers(move |request| {
+                let is_head = request.method == "HEAD";
+                let answer = Answer::new(200, "").header("Content-Type", MANIFEST);
+                is_head.then(|| answer.header("Docker-Content-Digest", &digest))
+            });
+            cases.push(case.works(&[]));
         }
     }
     check(&sample, cases);

@@ -411,7 +411,7 @@ fn another_host_that_asks_is_told_nothing() {
         }
         request.blob().map(|_| Answer::redirect(&format!("http://{there}{}", request.target)))
     });
-    User::new().build(&server.reference(IMAGE), "image", &["--creds", "somebody:secret"]).expect(4);
+    User::new().build(&server.reference(IMAGE), "image", &["--creds", "somebody:secret"]).expect(5);
     assert!(storage.requests().iter().all(|request| request.header("authorization").is_none()));
     assert!(storage.blobs().len() < 20);
 }
