@@ -154,7 +154,9 @@ impl fmt::Display for Selector {
             write!(f, "@{digest}")?;
         }
         if let Some(position) = self.position {
-            write!(f, "@{position}")?;
+            // Behind a name without a colon it would be part of the name.
+            let colon = if self.name.is_some() { ":" } else { "" };
+            write!(f, "{colon}@{position}")?;
         }
         Ok(())
     }

@@ -284,6 +284,7 @@ mod tests {
             (format!("oci:dir:@{DIGEST}"), oci("dir", selector(None, Some(DIGEST), None))),
             (format!("oci:dir:x@{DIGEST}"), oci("dir", selector(Some("x"), Some(DIGEST), None))),
             ("oci:dir:@3".into(), oci("dir", selector(None, None, Some(3)))),
+            ("oci:dir:x:@3".into(), oci("dir", selector(Some("x"), None, Some(3)))),
             ("oci:dir@3".into(), oci("dir@3", selector(None, None, None))),
             ("oci:dir:a@b".into(), oci("dir", selector(Some("a@b"), None, None))),
             ("oci:-".into(), oci("-", selector(None, None, None))),
