@@ -77,8 +77,7 @@ impl Body {
 
     /// The error of a read that failed, with what was being read from where.
     pub fn broken(&self, error: io::Error) -> Error {
-        let fault = Fault::of_io(error, self.reader.timeout);
-        Error::Connection { host: self.host.clone(), what: self.what.clone(), source: Box::new(fault) }
+        Fault::of_io(error, self.reader.timeout).into_error(&self.host, &self.what)
     }
 }
 

@@ -183,7 +183,7 @@ impl Shared {
     /// Asks for what is missing until nothing is, and checks the whole. `host` is who was asked last.
     fn arrive(&self, blob: &Descriptor, partial: &mut Partial, incoming: &Incoming, host: &mut String) -> Result<()> {
         let Route { reference, client, .. } = &self.route;
-        let mut attempts = client.attempts(reference);
+        let mut attempts = client.attempts();
         while partial.length() < blob.size {
             let before = partial.length();
             let mut body = client.blob(reference, blob, before).map_err(Error::from)?;

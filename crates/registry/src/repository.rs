@@ -93,7 +93,7 @@ impl Repository {
 
     /// Fetches a blob into memory.
     fn small_blob(&self, client: &Client, descriptor: &Descriptor, what: &str) -> Result<Vec<u8>> {
-        let mut attempts = client.attempts(&self.reference);
+        let mut attempts = client.attempts();
         loop {
             let mut bytes = Vec::new();
             let body = client.blob(&self.reference, descriptor, 0)?;

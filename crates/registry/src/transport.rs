@@ -95,6 +95,15 @@ impl Fault {
         matches!(self, Self::Tls(rustls::Error::InvalidMessage(_)))
     }
 
+    /// The error that it is when a host was asked for something.
+    pub(crate) fn into_error(self, host: &str, what: &str) -> Error {
+        let (host, what) = (host.to_owned(), what.to_owned());
+        match self {
+            Self::Malformed(reason) => Error::Protocol { host, what, reason: format!("it is not HTTP: {reason}") },
+            fault => Error::Connection { host, what, source: Box::new(fault) },
+        }
+    }
+
     /// Whether nobody listens there.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused)
@@ -185,6 +194,11 @@ impl Transport {
     /// # Errors
     /// The outer one: settings that cannot be used. The inner one: there is no answer.
     pub(crate) fn exchange(&self, site: &Site, call: Call<'_>) -> Result<Result<Response<ureq::Body>, Fault>, Error> {
+        // The grammar of references knows ports beyond 65535, which would be taken for none.
+        Url::parse(&call.url.to_string()).map_err(|error| Error::Settings {
+            what: format!("host {}", call.url.authority()),
+            reason: error.to_string(),
+        })?;
         let agent = self.agent(site, call.url)?;
         let mut request = Request::builder().method(call.method).uri(call.url.to_string());
         if let Some(headers) = request.headers_mut() {
@@ -232,5 +246,53 @@ impl Transport {
         let agent = Agent::new_with_config(config);
         agents.insert(way, agent.clone());
         Ok(agent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn faults_are_told_apart() {
+        let lookup = |reason: &str| io::Error::other(format!("failed to lookup address information: {reason}"));
+        let certificate = |error| ureq::Error::Rustls(rustls::Error::InvalidCertificate(error));
+        let cases: [(ureq::Error, &str, bool); 9] = [
+            (lookup("Name or service not known").into(), "there is no host of that name", false),
+            (
+                lookup("Temporary failure in name resolution").into(),
+                "failed to lookup address information: Temporary failure in name resolution",
+                true,
+            ),
+            (io::Error::from(io::ErrorKind::ConnectionReset).into(), "connection reset", true),
+            (io::Error::from(io::ErrorKind::TimedOut).into(), "nothing came from it for 30 s", true),
+            (ureq::Error::Timeout(ureq::Timeout::Connect), "nothing came from it for 30 s", true),
+            (
+                certificate(rustls::CertificateError::UnknownIssuer),
+                "its certificate is from an authority that is not trusted here",
+                false,
+            ),
+            (certificate(rustls::CertificateError::Expired), "its certificate has expired", false),
+            (
+                io::Error::new(io::ErrorKind::InvalidData, rustls::Error::General("x".to_owned())).into(),
+                "TLS failed: unexpected error: x",
+                false,
+            ),
+            (ureq::Error::ConnectProxyFailed("no".to_owned()), "the proxy does not connect to it: no", true),
+        ];
+        for (error, words, is_temporary) in cases {
+            let fault = Fault::of(error, TIMEOUT);
+            assert_eq!((fault.to_string().as_str(), fault.is_temporary()), (words, is_temporary));
+        }
+    }
+
+    #[test]
+    fn reasons_inside_of_reads_are_found() {
+        let inner = io::Error::other(ureq::Error::Timeout(ureq::Timeout::PerRead));
+        assert!(matches!(Fault::of_io(inner, TIMEOUT), Fault::Silent(TIMEOUT)));
+        let inner = io::Error::other(Fault::Slow { bytes: 1, period: TIMEOUT });
+        assert!(matches!(Fault::of_io(inner, TIMEOUT), Fault::Slow { bytes: 1, .. }));
     }
 }

@@ -56,11 +56,6 @@ impl<'a> Ask<'a> {
         let path = "/v2/".to_owned();
         Self { method: Method::GET, path, what, headers: Vec::new(), is_part: false, has_scope: false }
     }
-
-    /// The error of a connection that failed.
-    pub(crate) fn broken(&self, host: &str, fault: Fault) -> Error {
-        broken(host, self.what, fault)
-    }
 }
 
 /// Compressed again on the way, content would not be what its digest says.
@@ -194,7 +189,9 @@ impl Client {
         let known =
             if site.insecure { lock(&self.schemes).get(&endpoint.authority).copied() } else { Some(Scheme::Https) };
         if let Some(scheme) = known {
-            return self.walk(endpoint, site, url(scheme), walk())?.map_err(|fault| ask.broken(&endpoint.name, fault));
+            return self
+                .walk(endpoint, site, url(scheme), walk())?
+                .map_err(|fault| fault.into_error(&endpoint.name, ask.what));
         }
 
         let remember = |scheme| {
@@ -208,18 +205,20 @@ impl Client {
             Err(fault) => fault,
         };
         if !may_be_plain(&fault, &endpoint.authority) {
-            return Err(ask.broken(&endpoint.name, fault));
+            return Err(fault.into_error(&endpoint.name, ask.what));
         }
         match self.walk(endpoint, site, url(Scheme::Http), walk())? {
             // Servers that speak TLS on that port answer so to whoever does not.
-            Ok(answer) if answer.status() == 400 && !fault.is_no_tls() => Err(ask.broken(&endpoint.name, fault)),
+            Ok(answer) if answer.status() == 400 && !fault.is_no_tls() => {
+                Err(fault.into_error(&endpoint.name, ask.what))
+            }
             Ok(answer) => {
                 remember(Scheme::Http);
                 Ok(answer)
             }
             // Where nobody listens for HTTP, what went wrong with TLS is what there is to know.
-            Err(plain) if plain.is_refusal() && !fault.is_no_tls() => Err(ask.broken(&endpoint.name, fault)),
-            Err(plain) => Err(ask.broken(&endpoint.name, plain)),
+            Err(plain) if plain.is_refusal() && !fault.is_no_tls() => Err(fault.into_error(&endpoint.name, ask.what)),
+            Err(plain) => Err(plain.into_error(&endpoint.name, ask.what)),
         }
     }
 
@@ -248,7 +247,7 @@ impl Client {
             let response = match self.transport.exchange(&site, call)? {
                 Ok(response) => response,
                 Err(fault) if hop == 0 => return Ok(Err(fault)),
-                Err(fault) => return Err(broken(host, walk.what, fault)),
+                Err(fault) => return Err(fault.into_error(host, walk.what)),
             };
             let answer = Answer { response, host: host.to_owned(), timeout: site.timeout, is_elsewhere };
             // What was sent in a form is not sent to anybody else.
@@ -271,14 +270,6 @@ impl Client {
     pub(super) fn may_be_plain(&self, endpoint: &Endpoint, url: &Url) -> bool {
         let is_same_host = || url.host() == host_of(&endpoint.authority);
         endpoint.site.insecure && (is_same_host() || Site::named(&self.settings, url.authority()).insecure)
-    }
-}
-
-/// The error of a connection that failed.
-pub(super) fn broken(host: &str, what: &str, fault: Fault) -> Error {
-    match fault {
-        Fault::Malformed(reason) => Error::Protocol { host: host.to_owned(), what: what.to_owned(), reason },
-        fault => Error::Connection { host: host.to_owned(), what: what.to_owned(), source: Box::new(fault) },
     }
 }
 

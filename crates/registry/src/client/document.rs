@@ -49,7 +49,7 @@ pub(crate) fn read(answer: Answer, ask: &Ask<'_>, limit: u64) -> Result<(Found, 
     let media_type = media_type(&answer);
     let (host, timeout) = (answer.host.clone(), answer.timeout());
     let bytes = read_limited(answer.into_response().into_body(), limit, timeout)
-        .map_err(|fault| ask.broken(&host, fault))?
+        .map_err(|fault| fault.into_error(&host, ask.what))?
         .ok_or(too_large)?;
     let media_type = media_type.unwrap_or_else(|| own_media_type(&bytes));
     let mut digest = Digest::sha256(&bytes);

@@ -176,7 +176,7 @@ impl Client {
     }
 
     /// Tries of something that a registry is needed for.
-    pub(crate) fn attempts(&self, _reference: &Reference) -> Attempts<'_> {
+    pub(crate) fn attempts(&self) -> Attempts<'_> {
         Attempts::new(&*self.clock, &*self.progress)
     }
 
@@ -202,11 +202,8 @@ impl Client {
 
     /// Asks one host until it answers or has failed too often. A mirror is asked once, since there is somebody else.
     fn persist<T>(&self, endpoint: &Endpoint, ask: impl Fn(&Endpoint) -> Result<T, Error>) -> Result<T, Error> {
-        let mut attempts = if endpoint.is_mirror {
-            Attempts::single(&*self.clock, &*self.progress)
-        } else {
-            Attempts::new(&*self.clock, &*self.progress)
-        };
+        let single = || Attempts::single(&*self.clock, &*self.progress);
+        let mut attempts = if endpoint.is_mirror { single() } else { self.attempts() };
         loop {
             match ask(endpoint) {
                 Ok(found) => return Ok(found),
@@ -254,7 +251,7 @@ impl Client {
             Ok(answer) => document::announced(&answer),
             // A GET says why, which a HEAD cannot, or is allowed where a HEAD is not.
             Err(Error::Unauthorized { detail, .. }) if detail.is_empty() => None,
-            Err(Error::Status { status: 400..=428 | 430..=499 | 501, .. }) => None,
+            Err(error @ Error::Status { status: 400..=499 | 501, .. }) if !error.is_temporary() => None,
             Err(error) => return Err(error),
         };
         let found = match found {

@@ -4,7 +4,7 @@ use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderValue, Method};
 
 use super::Client;
-use super::conversation::{Answer, Ask, Walk, broken};
+use super::conversation::{Answer, Ask, Walk};
 use crate::auth::{Grant, Realm, Wanted, basic, choose, token};
 use crate::body::read_limited;
 use crate::credentials::Credential;
@@ -77,10 +77,12 @@ impl Client {
         let mut headers = vec![(ACCEPT, HeaderValue::from_static("application/json"))];
         let mut authorization = None;
         let mut secrets = Vec::new();
+        let encoded;
         let (method, url, form) = match &credential {
             Some(Credential::IdentityToken(identity)) => {
                 headers.push((CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")));
-                secrets.push(identity.as_str());
+                encoded = crate::url::form(identity);
+                secrets.extend([identity.as_str(), &encoded]);
                 (Method::POST, realm.url.clone(), Some(token::exchange_form(&realm, identity)))
             }
             Some(Credential::Basic { username, password }) => {
@@ -97,7 +99,7 @@ impl Client {
         site.insecure |= endpoint.site.insecure && is_own_host;
         let walk =
             Walk { method, headers: &headers, form, authorization: authorization.as_deref(), name, what: &token_for };
-        let answer = self.walk(endpoint, &site, url, walk)?.map_err(|fault| broken(name, &token_for, fault))?;
+        let answer = self.walk(endpoint, &site, url, walk)?.map_err(|fault| fault.into_error(name, &token_for))?;
         let status = answer.status();
         match status {
             200..=299 => {}
@@ -122,7 +124,7 @@ impl Client {
         };
         let timeout = answer.timeout();
         let body = read_limited(answer.into_response().into_body(), TOKEN_BYTES, timeout)
-            .map_err(|fault| broken(name, &token_for, fault))?
+            .map_err(|fault| fault.into_error(name, &token_for))?
             .ok_or_else(|| unusable(&format!("it has more than {TOKEN_BYTES} bytes")))?;
         let token = token::parse(&body, self.clock.date()).map_err(unusable)?;
         let until = start.checked_add(token.lifetime);

@@ -204,12 +204,13 @@ fn each_repository_has_its_token() {
 fn a_wrong_password_is_told_in_the_servers_words_without_the_password() {
     for (credential, secrets) in [
         (anna(), ["hunter2", "YW5uYTpodW50ZXIy"]),
-        (Credential::IdentityToken("hunter2".to_owned()), ["hunter2", "hunter2"]),
+        (Credential::IdentityToken("hunter2 &".to_owned()), ["hunter2 &", "hunter2%20%26"]),
     ] {
         let server = Server::start(|request| {
             if request.path.starts_with("/token") {
                 let echo = format!("{} {}", request.header("authorization"), request.body);
-                return reply(401, format!(r#"{{"details":"bad password hunter2 {echo}"}}"#));
+                let secret = if request.method == "POST" { "hunter2 &" } else { "hunter2" };
+                return reply(401, format!(r#"{{"details":"bad password {secret} {echo}"}}"#));
             }
             challenge(request)
         });

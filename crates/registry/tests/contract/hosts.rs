@@ -118,6 +118,13 @@ fn a_proxy_that_does_not_connect_is_named_as_the_reason() {
 }
 
 #[test]
+fn a_port_that_does_not_exist_is_not_taken_for_another() {
+    let error = Bench::new().client.head(&named("localhost:99999")).expect_err("no such port");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().starts_with("host localhost:99999: "), "{error}");
+}
+
+#[test]
 fn jobs_and_timeouts_are_those_of_the_host() {
     let host =
         |jobs| Host { jobs: std::num::NonZeroUsize::new(jobs), timeout: Duration::from_secs(1), ..Host::default() };

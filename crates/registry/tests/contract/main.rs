@@ -5,6 +5,7 @@
 mod authorization;
 mod blobs;
 mod hosts;
+mod logins;
 mod manifests;
 mod mirrors;
 mod redirects;
