@@ -75,12 +75,6 @@ text_seeds() { # FILE DIRECTORY
     done <"$1"
 }
 
-show() { # FILE
-    printf '\n== %s breaks a rule; its bytes, the first 512 of them:\n' "$1"
-    head -c 512 "$1" | od -A d -t x1z
-    printf '== again: %s/%s %s\n' "$bin" "$2" "$1"
-}
-
 run() { # TARGET
     local target=$1 seeds=$out/seeds/$1 found=$out/found/$1 status=0
     rm -rf "$seeds"
@@ -91,18 +85,32 @@ run() { # TARGET
         "${target}_seeds" "$seeds"
     fi
     printf '\n== %s: %s s\n' "$target" "$seconds"
-    # Processes share what they learn. The limit on memory leaves room for the largest window of zstd.
-    "$bin/$target" -fork="$jobs" -max_total_time="$seconds" -timeout=20 -ignore_timeouts=0 -rss_limit_mb=512 -ignore_ooms=0 \
-        -artifact_prefix="$found/" "$out/corpus/$target" "$seeds" >"$out/$target.log" 2>&1 || status=$?
-    grep -E '^#[0-9]+: cov' "$out/$target.log" | tail -n 1 || true
+    # Each process takes from the corpus what the others put there. The limit on memory leaves room for zstd's largest window.
+    local number pids=() log=$out/$target
+    rm -f "$log".*.log
+    for ((number = 1; number <= jobs; number++)); do
+        "$bin/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=512 -reload=5 -print_final_stats=1 \
+            -artifact_prefix="$found/" "$out/corpus/$target" "$seeds" >"$log.$number.log" 2>&1 &
+        pids+=($!)
+    done
+    for number in "${!pids[@]}"; do
+        wait "${pids[number]}" || { status=$? log=$log.$((number + 1)).log; break; }
+    done
     if [ "$status" != 0 ]; then
-        tail -n 40 "$out/$target.log"
-        local newest
-        newest=$(find "$found" -type f -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
-        [ -z "$newest" ] || show "$newest" "$target"
+        kill "${pids[@]}" 2>/dev/null || true
+        tail -n 40 "$log"
+        show "$(sed -n 's/^.*Test unit written to //p' "$log" | tail -n 1)" "$target"
         echo "== $target: FAILED (exit status $status)"
         exit 1
     fi
+    cat "$log".*.log | sed -n 's/^stat::number_of_executed_units: */inputs tried: /p'
+}
+
+show() { # FILE TARGET
+    [ -e "$1" ] || return 0
+    printf '\n== %s breaks a rule; its bytes, the first 512 of them:\n' "$1"
+    head -c 512 "$1" | od -A d -t x1z
+    printf '== again: %s/%s %s\n' "$bin" "$2" "$1"
 }
 
 scripts/need.sh cc c++ mke2fs e2fsck tar gzip zstd
@@ -119,7 +127,7 @@ for target in "${all[@]}"; do
 done
 # The files of one check are synced each time, which costs nothing in memory.
 if [ -w /dev/shm ]; then TMPDIR=$(mktemp -d -p /dev/shm); else TMPDIR=$(mktemp -d -p "$out"); fi
-export TMPDIR
+export TMPDIR RUST_BACKTRACE=0
 trap 'rm -rf "$TMPDIR"' EXIT
 for target; do run "$target"; done
 printf '\n== no rule broken\n'
