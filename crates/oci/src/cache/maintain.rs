@@ -13,6 +13,7 @@ use super::{ALGORITHMS, Cache};
 use crate::descriptor::Descriptor;
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, Result};
+use crate::layout::{INDEX, MARKER};
 use crate::reference::Reference;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -187,7 +188,21 @@ impl Cache {
                 lock.remove()?;
             }
         }
+        removed.bytes = removed.bytes.saturating_add(self.remove_half_written(dry_run)?);
         Ok(removed)
+    }
+
+    /// Removes what a kill leaves when the marker or `index.json` is being replaced. The bytes that become free.
+    fn remove_half_written(&self, dry_run: bool) -> Result<u64> {
+        let _lock = if dry_run { None } else { Some(self.lock_index()?) };
+        let mut bytes = 0_u64;
+        for name in [MARKER, INDEX] {
+            let Some(left) = Stored::look_at(self.ingest_directory().join(name)) else { continue };
+            if dry_run || remove(&left.path)? {
+                bytes = bytes.saturating_add(freed_bytes(&left.metadata));
+            }
+        }
+        Ok(bytes)
     }
 
     /// The places of the entries that a name means.
