@@ -52,7 +52,11 @@ fn parent(path: &Path) -> &Path {
 
 /// Has the names in a directory survive a power cut.
 pub(super) fn sync_directory(path: &Path) -> Result<()> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io("sync", shown(path)))
+    match File::open(path).and_then(|directory| directory.sync_all()) {
+        // Some file systems have nothing to sync in a directory, and say so in this way.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        synced => synced.map_err(Error::io("sync", shown(path))),
+    }
 }
 
 /// Puts a file in its place, where the old one stands until the new one is complete and on the disk. `temporary` is
