@@ -179,7 +179,7 @@ struct Terminal {
 impl Terminal {
     fn new(user: &User, arguments: &str) -> Self {
         let line = format!(
-            "trap : INT; stty -a > {before}; {PROGRAM} {arguments}; echo ended with $?; stty -a > {after}",
+            "trap : INT; stty -a > {before}; {PROGRAM} {arguments}; echo ended with $?; stty -a > {after}; echo it is over",
             before = user.path("before").display(),
             after = user.path("after").display()
         );
@@ -209,7 +209,7 @@ impl Terminal {
 
     /// What was shown, and whether the terminal is as it was.
     fn end(mut self, user: &User) -> String {
-        self.wait_for("ended with ").wait_for("\n");
+        self.wait_for("it is over");
         drop(self.script.stdin.take());
         let _ = self.script.wait();
         let settings = |name: &str| std::fs::read_to_string(user.path(name)).unwrap();
