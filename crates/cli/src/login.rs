@@ -23,18 +23,19 @@ const DEFAULT: &str = "docker.io";
 const REFUSED: &str =
     "nothing was kept; many registries want a token in place of the password, made on their web pages";
 
-const LOGIN_EXAMPLES: &str = "\
-Name and password are tried at the registry, and kept only when it takes them. They are kept in docker's config
-file ($DOCKER_CONFIG/config.json or ~/.docker/config.json), or by the credential helper that this file names;
-in the file of REGISTRY_AUTH_FILE or --authfile, if one is named. docker, podman and skopeo read the same files.
+const LOGIN_HELP: &str = "\
+Name and password are tried at the registry, and kept only when it takes them: in docker's config
+file ($DOCKER_CONFIG/config.json or ~/.docker/config.json), by the credential helper that this file
+names, or in the file that --authfile or REGISTRY_AUTH_FILE names. docker, podman and skopeo read
+the same files.
 
 Examples:
   banger login
   banger login ghcr.io -u USER
   echo \"$TOKEN\" | banger login ghcr.io -u USER --password-stdin";
 
-const LOGOUT_EXAMPLES: &str = "\
-What is known about the registry is removed from every file in which banger would look for it, and from the
+const LOGOUT_HELP: &str = "\
+What is known about the registry is removed from every file that banger looks into, and from the
 credential helpers that these files name.
 
 Examples:
@@ -42,7 +43,7 @@ Examples:
   banger logout --all";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = LOGIN_EXAMPLES)]
+#[command(after_help = LOGIN_HELP)]
 pub(crate) struct Login {
     /// Host of the registry, perhaps with a port
     #[arg(default_value = DEFAULT)]
@@ -78,7 +79,7 @@ pub(crate) struct Login {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = LOGOUT_EXAMPLES)]
+#[command(after_help = LOGOUT_HELP)]
 pub(crate) struct Logout {
     /// Host of the registry, perhaps with a port
     #[arg(default_value = DEFAULT)]
