@@ -15,8 +15,7 @@ use crate::failure::Failure;
 
 const DAMAGED: &str = "fetch or copy the image again: these are not the bytes that were published";
 
-const LAYOUT: &str =
-    "an OCI image layout is a directory with index.json and blobs, such as `banger fetch debian --to oci:DIR` writes";
+const LAYOUT: &str = "an OCI image layout is a directory such as `banger fetch debian --to oci:DIR` writes";
 
 /// What was asked for, as far as hints depend on it.
 #[derive(Clone, Copy, Debug)]
@@ -128,8 +127,8 @@ fn for_source_error(error: &banger_oci::Error, asked: &Asked<'_>) -> Vec<String>
             images.first().map(|image| format!("name one of them, such as {}", with_image(source, image)))
         }
         (Error::Integrity { .. }, _) => Some(DAMAGED.to_owned()),
-        (Error::Io { source, .. }, Place::Local(Source::Oci { directory, .. }))
-            if source.kind() == io::ErrorKind::NotFound =>
+        (Error::Io { .. } | Error::Missing { .. }, Place::Local(Source::Oci { directory, .. }))
+            if !directory.join("oci-layout").exists() =>
         {
             Some(match directory.symlink_metadata() {
                 Ok(_) => LAYOUT.to_owned(),

@@ -9,12 +9,14 @@ mod lines;
 mod meter;
 mod waits;
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
 use banger_oci::Reference;
 use banger_registry::Event as Pulled;
 use banger_rootfs::{Event as Built, Stage};
+use indicatif::{HumanDuration, ProgressState};
 
 use crate::text::Line;
 use bars::Bars;
@@ -95,6 +97,13 @@ impl banger_registry::Progress for Shown {
             Self::Lines(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).pulled(event),
             Self::Bars(bars) => bars.lock().unwrap_or_else(PoisonError::into_inner).pulled(event),
         }
+    }
+}
+
+/// The time that is left, for a template's key; nothing while nothing moves.
+fn left(state: &ProgressState, out: &mut dyn Write) {
+    if state.per_sec() >= 1.0 {
+        let _ = write!(out, ", {:#} left", HumanDuration(state.eta()));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::values::{self, Owner, Place};
 
 const BUILD_EXAMPLES: &str = "\
 Sources:
-  REF                         an image in a registry: debian, ghcr.io/owner/image:tag, host:5000/image@sha256:...
+  REF                         an image in a registry: debian:bookworm, ghcr.io/owner/image
   oci:DIR[:REF]               an OCI image layout in a directory
   oci-archive:FILE[:REF]      the same in a tar file
   docker-archive:FILE[:REF]   what `docker save` writes; FILE can be -

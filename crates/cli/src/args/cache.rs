@@ -23,8 +23,8 @@ Examples:
   banger cache rm docker.io/library/debian:bookworm";
 
 const PRUNE_HELP: &str = "\
-What goes is what no image of the cache needs, and what downloads that broke off have left behind. While
-something is being downloaded it is waited for.
+What goes is what no image of the cache needs, and what downloads that broke off have left behind.
+While something is being downloaded, it is waited for.
 
 Examples:
   banger cache prune --dry-run

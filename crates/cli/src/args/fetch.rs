@@ -9,8 +9,8 @@ use crate::values::{self, Target};
 
 const FETCH_EXAMPLES: &str = "\
 A reference is written as docker writes it: debian is docker.io/library/debian:latest. What is there
-already is not downloaded again, and what an attempt that broke off has left is continued. Another
-program reads the layout that is written (skopeo, umoci, podman).
+already is not downloaded again, and what an attempt that broke off has left is continued. What is
+written is an OCI image layout, which other programs read (skopeo, umoci, podman).
 
 Examples:
   banger fetch debian:bookworm

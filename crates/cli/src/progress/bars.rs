@@ -1,6 +1,6 @@
 //! Progress on a terminal: a bar for each layer that is on its way, one for all of them, and a line for what is done.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use banger_registry::Event as Pulled;
@@ -30,6 +30,8 @@ pub(crate) struct Bars {
     waits: Waits,
     /// Of blobs that are received, by digest.
     received: HashMap<String, ProgressBar>,
+    /// Blobs of which nothing has been received yet.
+    still: HashSet<String>,
     /// Of layers that are read from what is here.
     read: HashMap<usize, ProgressBar>,
     total: Option<ProgressBar>,
@@ -46,6 +48,7 @@ impl Bars {
             layers: Layers::default(),
             waits: Waits::default(),
             received: HashMap::new(),
+            still: HashSet::new(),
             read: HashMap::new(),
             total: None,
             stage: None,
@@ -98,6 +101,11 @@ impl Bars {
             Pulled::Received { digest, bytes } => {
                 let digest = digest.to_string();
                 self.layers.receive(&digest, bytes);
+                // What is said of speed does not count the time before the first byte.
+                if self.still.remove(&digest) {
+                    self.received.get(&digest).into_iter().for_each(ProgressBar::reset_eta);
+                    self.total.iter().filter(|total| total.position() == 0).for_each(ProgressBar::reset_eta);
+                }
                 if let Some(bar) = self.received.get(&digest) {
                     bar.inc(bytes);
                 }
@@ -162,6 +170,7 @@ impl Bars {
         let bar = self.add(self.bar(Some(size), digest));
         jump(&bar, resumed);
         self.received.insert(digest.to_owned(), bar);
+        self.still.insert(digest.to_owned());
         match &self.total {
             Some(total) if resumed > 0 => jump(total, self.layers.done()),
             _ => self.show_total(),
@@ -209,12 +218,13 @@ impl Bars {
             (Some(size), false) => (ProgressBar::new(size), "[{wide_bar}] {amount}"),
             (Some(size), true) => (ProgressBar::new(size), "[{wide_bar:.cyan}] {amount}"),
         };
-        let amount = "{binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
+        let amount = "{binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}{left}";
         let template = format!("{{prefix:{NAME_WIDTH}!}} {}", rest.replace("{amount}", amount));
         // A template that indicatif does not like costs the looks, never the build.
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let name = super::short(name);
-        bar.with_style(style.progress_chars("=> ")).with_prefix(crate::text::Line(&name).to_string())
+        bar.with_style(style.progress_chars("=> ").with_key("left", super::left))
+            .with_prefix(crate::text::Line(&name).to_string())
     }
 
     /// A line above the bars. It is lost when the terminal is, and the work goes on.

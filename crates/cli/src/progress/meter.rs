@@ -11,10 +11,9 @@ pub(crate) struct Meter(Option<ProgressBar>);
 impl Meter {
     pub(crate) fn new(doing: &'static str) -> Self {
         Self(std::io::stderr().is_terminal().then(|| {
-            let template =
-                "{prefix} [{wide_bar}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
+            let template = "{prefix} [{wide_bar}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}{left}";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(0).with_style(style.progress_chars("=> ")).with_prefix(doing)
+            ProgressBar::new(0).with_style(style.progress_chars("=> ").with_key("left", super::left)).with_prefix(doing)
         }))
     }
 
