@@ -10,6 +10,10 @@ mod archives;
 #[cfg(test)]
 mod boot;
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod determinism;
@@ -19,6 +23,8 @@ mod exit_codes;
 mod login;
 #[cfg(test)]
 mod output_safety;
+#[cfg(test)]
+mod pull_progress;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]

@@ -10,8 +10,11 @@ use crate::support::{Layout, Tar, scratch};
 #[test]
 fn help_of_each_command() {
     check("help", &banger(["--help"]).ok().stdout());
-    for command in ["build", "ls", "cat", "stat"] {
+    for command in ["build", "fetch", "resolve", "login", "logout", "cache", "ls", "cat", "stat"] {
         check(&format!("help-{command}"), &banger([command, "--help"]).ok().stdout());
+    }
+    for command in ["ls", "rm", "prune", "verify"] {
+        check(&format!("help-cache-{command}"), &banger(["cache", command, "--help"]).ok().stdout());
     }
 }
 
@@ -31,6 +34,7 @@ fn messages() {
         .index("several", [("linux/s390x", layer()), ("linux/arm/v7", layer())]);
     std::fs::write(scratch.path().join("there"), b"").unwrap();
     std::fs::write(scratch.path().join("odd.tar"), Tar::new().hardlink("a\x1b[31m", "../b").finish()).unwrap();
+    std::fs::write(scratch.path().join("config.toml"), "[registry.\"docker.io\"]\nmirors = []\n").unwrap();
     let mut text = String::new();
     for line in [
         "",
@@ -41,11 +45,14 @@ fn messages() {
         "build oci:images:bookworm -o disk --uuid 1",
         "build oci:images:bookworm -o disk --quiet --json",
         "build oci:images:bookworm -o disk --color=sometimes",
-        "build images -o disk",
+        "build images -o disk --offline --cache cache",
+        "build debian:bookworm -o disk --offline --cache cache",
         "build debian:bookworm -o disk",
+        "build Debian:bookworm -o disk",
         "build oci:images -o disk",
         "build oci:images:trixie -o disk",
         "build oci:missing -o disk",
+        "build oci:cache/ingest -o disk",
         "build oci:images:several -o disk --platform linux/riscv64",
         "build oci:images:bookworm -o there",
         "build oci:images:bookworm -o .",
@@ -55,6 +62,23 @@ fn messages() {
         "build tar:odd.tar -o disk",
         "ls there",
         "ls missing",
+        "fetch",
+        "fetch oci:images:bookworm",
+        "fetch debian --offline --pull always",
+        "fetch debian --pull sometimes",
+        "fetch debian --to layout",
+        "fetch debian:12 alpine:12 --to oci:layout",
+        "fetch debian --insecure https://registry.test",
+        "fetch debian --creds somebody --cache cache",
+        "fetch debian --config missing.toml --cache cache",
+        "fetch debian --config config.toml --cache cache",
+        "fetch debian --cache images/blobs",
+        "resolve a/../b",
+        "resolve debian --pull never --cache cache",
+        "cache",
+        "cache ls",
+        "cache ls --cache missing",
+        "cache rm debian --cache cache",
     ] {
         let run = Run::of(command().args(line.split_whitespace()).current_dir(scratch.path()));
         assert_eq!(run.stdout(), "", "{run}");
@@ -190,8 +214,8 @@ fn manual_pages_for_each_command() {
     let scratch = scratch();
     banger(args!["man", scratch.path()]).ok();
     let names = crate::support::scratch::names(scratch.path());
-    for name in ["banger.1", "banger-build.1", "banger-ls.1", "banger-cat.1", "banger-stat.1"] {
-        assert!(names.iter().any(|found| found == name), "{name} is not among {names:?}");
+    for name in ["build", "fetch", "resolve", "login", "cache", "cache-prune", "ls", "cat", "stat"] {
+        assert!(names.contains(&format!("banger-{name}.1")), "{name} is not among {names:?}");
     }
     let page = std::fs::read_to_string(scratch.path().join("banger-build.1")).unwrap();
     assert!(page.contains("docker save my\\-app | banger build"), "examples are in the page");
