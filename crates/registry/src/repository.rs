@@ -144,7 +144,8 @@ impl Repository {
 
     /// Waits until all that was begun is in the cache, and names the image there.
     pub(crate) fn finish(&self) -> Result<()> {
-        if let Some(mut downloads) = lock(&self.downloads).take() {
+        // They stay where they are: an image of which a blob has not come is not named when this is dropped.
+        if let Some(downloads) = lock(&self.downloads).as_mut() {
             downloads.finish()?;
         }
         match &self.name {
