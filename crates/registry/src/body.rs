@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ureq::BodyReader;
 use ureq::http::Response;
-use ureq::http::header::TRANSFER_ENCODING;
+use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
 use crate::error::Error;
 use crate::limits::RATE;
@@ -48,8 +48,10 @@ impl Body {
         (host, what): (&str, &str),
     ) -> Self {
         let is_chunked = answer.headers().contains_key(TRANSFER_ENCODING);
+        // Of a body of no bytes the library says that there is none.
+        let is_empty = answer.headers().get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
         let body = answer.into_body();
-        let length = body.content_length();
+        let length = body.content_length().or(is_empty.then_some(0));
         let end = match length {
             Some(_) => End::Length,
             None if is_chunked => End::Marked,

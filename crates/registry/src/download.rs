@@ -160,42 +160,46 @@ impl Shared {
             let resumed = partial.length();
             incoming.begin(partial.file(), resumed);
             progress.event(Event::Started { digest, resumed });
-            let mut host = String::new();
-            match self.arrive(blob, &mut partial, incoming, &mut host) {
+            match self.arrive(blob, &mut partial, incoming) {
                 Ok(()) => {
                     // Whoever reads it need not wait for the disk.
                     incoming.complete();
                     return partial.publish();
                 }
-                Err(error) if error.kind() == ErrorKind::Malformed => {
+                Err(Failed::Wrong { error, host }) => {
                     // What was here before may be to blame, and is gone now; or a mirror.
-                    let again = resumed > 0 || client.distrust(reference, &host);
+                    let is_of_mirror = || host.is_some_and(|host| client.distrust(reference, &host));
+                    let again = resumed > 0 || is_of_mirror();
                     if !again || !incoming.restart() {
                         return Err(error);
                     }
                     progress.event(Event::Restarted { digest });
                 }
-                Err(error) => return Err(error),
+                Err(Failed::Other(error)) => return Err(error),
             }
         }
     }
 
-    /// Asks for what is missing until nothing is, and checks the whole. `host` is who was asked last.
-    fn arrive(&self, blob: &Descriptor, partial: &mut Partial, incoming: &Incoming, host: &mut String) -> Result<()> {
+    /// Asks for what is missing until nothing is, and checks the whole.
+    fn arrive(&self, blob: &Descriptor, partial: &mut Partial, incoming: &Incoming) -> Result<(), Failed> {
         let Route { reference, client, .. } = &self.route;
         let mut attempts = client.attempts();
+        let mut host = None;
         while partial.length() < blob.size {
             let before = partial.length();
-            let mut body = client.blob(reference, blob, before).map_err(Error::from)?;
-            body.host().clone_into(host);
+            // A refusal is final: asking was persistent, and nothing that is here is to blame.
+            let mut body = client.blob(reference, blob, before).map_err(|error| Failed::Other(error.into()))?;
+            host = Some(body.host().to_owned());
             match self.receive(blob, &mut body, partial, incoming) {
                 // Size and digest tell whether that is all.
                 Ok(()) => break,
-                Err(Broken::Connection(error)) => attempts.wait(body.broken(error), partial.length() > before)?,
-                Err(Broken::Other(error)) => return Err(error),
+                Err(Broken::Connection(error)) => attempts
+                    .wait(body.broken(error), partial.length() > before)
+                    .map_err(|error| Failed::Other(error.into()))?,
+                Err(Broken::Other(error)) => return Err(Failed::of(error, host)),
             }
         }
-        partial.verify()
+        partial.verify().map_err(|error| Failed::of(error, host))
     }
 
     /// Receives what one request brings.
@@ -257,6 +261,20 @@ impl Drop for FailOnPanic<'_> {
 
 fn given_up(digest: &Digest) -> Error {
     crate::Error::GivenUp { what: format!("blob {digest}") }.into()
+}
+
+/// Why a blob did not arrive.
+enum Failed {
+    /// What is here is not what it should be; so far it was sent by this host last, if by any.
+    Wrong { error: Error, host: Option<String> },
+    /// Something else, which another request does not mend.
+    Other(Error),
+}
+
+impl Failed {
+    fn of(error: Error, host: Option<String>) -> Self {
+        if error.kind() == ErrorKind::Malformed { Self::Wrong { error, host } } else { Self::Other(error) }
+    }
 }
 
 /// Why a request did not bring all that was asked for.
