@@ -75,11 +75,10 @@ impl Cache {
         Ok(held.map(|file| BlobLock { file: Arc::new(file), path }))
     }
 
-    /// Locks a blob of which something is left in `ingest`, if that is so and nobody else has.
-    pub(super) fn try_lock_partial(&self, digest: &Digest) -> Result<Option<BlobLock>> {
-        let path = self.partial_path(digest);
-        let held = attempt(&path, Mode::Exclusive, false)?;
-        Ok(held.map(|file| BlobLock { file: Arc::new(file), path }))
+    /// Locks a blob of which something is left in `ingest`, if that is so and nobody else has. What is left stays.
+    pub(super) fn try_lock_partial(&self, digest: &Digest) -> Result<Option<Guard>> {
+        let held = attempt(&self.partial_path(digest), Mode::Exclusive, false)?;
+        Ok(held.map(|file| Guard { file }))
     }
 }
 

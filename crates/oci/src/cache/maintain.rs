@@ -181,11 +181,10 @@ impl Cache {
         stored.retain(|digest, _| !needed.contains(digest));
         removed.remove_blobs(&stored, dry_run)?;
         for (digest, partial) in self.partials()? {
-            let Some(lock) = self.try_lock_partial(&digest)? else { continue };
-            removed.partials = removed.partials.saturating_add(1);
-            removed.bytes = removed.bytes.saturating_add(freed_bytes(&partial.metadata));
-            if !dry_run {
-                lock.remove()?;
+            let Some(_lock) = self.try_lock_partial(&digest)? else { continue };
+            if dry_run || remove(&partial.path)? {
+                removed.partials = removed.partials.saturating_add(1);
+                removed.bytes = removed.bytes.saturating_add(freed_bytes(&partial.metadata));
             }
         }
         removed.bytes = removed.bytes.saturating_add(self.remove_half_written(dry_run)?);

@@ -210,19 +210,21 @@ fn prune_removes_what_no_image_needs() {
     // Not banger's.
     fs::write(scratch.path().join("blobs/sha256/README"), "").unwrap();
 
+    // A kill before anything came.
+    fs::write(scratch.partial_file(&layer(b"nothing").digest), "").unwrap();
     // A kill while the names were written.
     let half = scratch.path().join("ingest/index.json");
     fs::write(&half, vec![b'{'; 10_000]).unwrap();
 
     let usage = cache.usage().unwrap();
-    assert_eq!((usage.unneeded.count, usage.partials.count), (3, 2));
+    assert_eq!((usage.unneeded.count, usage.partials.count), (3, 3));
     let unneeded = on_disk(&scratch, &[&nameless.manifest, &nameless.config, &nameless.layers[0]]);
     assert_eq!(usage.unneeded.bytes, unneeded);
     let before = scratch.files();
     let dry = cache.prune(false, true, &mut never()).unwrap();
     let left: u64 =
         [scratch.partial_file(&left.digest), half].iter().map(|file| file.metadata().unwrap().blocks() * 512).sum();
-    assert_eq!(dry, Removed { images: vec![], blobs: 3, partials: 1, bytes: unneeded + left });
+    assert_eq!(dry, Removed { images: vec![], blobs: 3, partials: 2, bytes: unneeded + left });
     assert_eq!(scratch.files(), before);
 
     assert_eq!(cache.prune(false, false, &mut never()).unwrap(), dry);
