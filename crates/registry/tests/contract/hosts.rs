@@ -92,6 +92,17 @@ fn an_insecure_host_may_speak_plain_http() {
 }
 
 #[test]
+fn a_host_that_hangs_up_on_tls_is_asked_without() {
+    let server = Server::taciturn(|_| manifest_reply());
+    Bench::new().client.head(&app(&server)).expect("found");
+
+    // Some servers with TLS say so, to whoever comes without, by this status: then the first failure is the one to tell.
+    let server = Server::taciturn(|_| reply(400, "this is the port of HTTPS"));
+    let error = Bench::new().client.head(&app(&server)).expect_err("broken");
+    assert!(matches!(error, banger_registry::Error::Connection { .. }), "{error}");
+}
+
+#[test]
 fn other_hosts_never_speak_plain_http() {
     let server = Server::start(|_| manifest_reply());
     let (_proxy, proxies) = proxied(server.address());

@@ -12,31 +12,31 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What a client has asked.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Request {
     /// The value of a header, `""` where it is not there; the name in lower case.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 }
 
 /// What it is answered.
 #[derive(Clone, Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub content: Content,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) content: Content,
 }
 
 /// How a body comes.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub(crate) enum Content {
     /// As it should.
     Bytes(Vec<u8>),
     /// In chunks.
@@ -59,25 +59,32 @@ pub enum Content {
     Raw(Vec<u8>),
 }
 
-pub fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
+pub(crate) fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
     Reply { status, headers: Vec::new(), content: Content::Bytes(body.into()) }
 }
 
-pub fn content(content: Content) -> Reply {
+pub(crate) fn content(content: Content) -> Reply {
     Reply { status: 200, headers: Vec::new(), content }
 }
 
 impl Reply {
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 }
 
+/// What a server speaks.
+enum Speech {
+    Plain,
+    Taciturn,
+    Tls(Arc<rustls::ServerConfig>),
+}
+
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 
 /// A server that runs until it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     log: Arc<Mutex<Vec<Request>>>,
     connections: Arc<AtomicUsize>,
@@ -85,30 +92,36 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(None, Arc::new(handler))
+    pub(crate) fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(Speech::Plain, Arc::new(handler))
+    }
+
+    /// One that hangs up on whoever says hello in TLS, where others say that they do not understand.
+    pub(crate) fn taciturn(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(Speech::Taciturn, Arc::new(handler))
     }
 
     /// With the certificate of `registry.test`, `localhost` and `127.0.0.1`.
-    pub fn tls(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(Some(tls_config()), Arc::new(handler))
+    pub(crate) fn tls(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(Speech::Tls(tls_config()), Arc::new(handler))
     }
 
-    fn listen(tls: Option<Arc<rustls::ServerConfig>>, handler: Arc<Handler>) -> Self {
+    fn listen(speech: Speech, handler: Arc<Handler>) -> Self {
         let (log, connections) = (Arc::<Mutex<Vec<Request>>>::default(), Arc::<AtomicUsize>::default());
         let (address, stop) = accept({
             let (log, connections) = (Arc::clone(&log), Arc::clone(&connections));
             move |stream| {
-                match &tls {
-                    None => {
+                match &speech {
+                    Speech::Plain | Speech::Taciturn => {
                         let mut first = [0];
-                        // Whoever says hello in TLS is not served.
                         if stream.peek(&mut first).is_ok_and(|count| count == 1) && first != [0x16] {
                             connections.fetch_add(1, Ordering::SeqCst);
                             let _ = serve(&stream, &stream, &log, &*handler);
+                        } else if matches!(speech, Speech::Plain) {
+                            let _ = (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
                         }
                     }
-                    Some(config) => {
+                    Speech::Tls(config) => {
                         connections.fetch_add(1, Ordering::SeqCst);
                         let connection = rustls::ServerConnection::new(Arc::clone(config)).expect("a connection");
                         let both = SharedStream(Arc::new(Mutex::new(rustls::StreamOwned::new(
@@ -125,24 +138,24 @@ impl Server {
     }
 
     /// `127.0.0.1:PORT`.
-    pub fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         self.address.to_string()
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.log.lock().unwrap().clone()
     }
 
     /// `METHOD path` of each request.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.requests().iter().map(|request| format!("{} {}", request.method, request.path)).collect()
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
@@ -155,14 +168,14 @@ impl Drop for Server {
 }
 
 /// A proxy that opens tunnels to where it is told to.
-pub struct Proxy {
-    pub address: SocketAddr,
-    pub asked: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Proxy {
-    pub fn start(target: impl Fn(&str) -> Option<SocketAddr> + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(target: impl Fn(&str) -> Option<SocketAddr> + Send + Sync + 'static) -> Self {
         let asked = Arc::<Mutex<Vec<String>>>::default();
         let log = Arc::clone(&asked);
         let (address, stop) = accept(move |stream| {
@@ -196,7 +209,7 @@ impl Drop for Proxy {
 }
 
 /// The authority that has signed the certificate of servers with TLS.
-pub fn authority_file() -> std::path::PathBuf {
+pub(crate) fn authority_file() -> std::path::PathBuf {
     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/tls/authority.pem").into()
 }
 

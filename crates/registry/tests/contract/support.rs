@@ -12,28 +12,28 @@ use banger_registry::{Client, Clock, Error, Event, Host, Progress, Proxies, Sett
 use crate::server::{Reply, Request, Server, reply};
 
 /// Everything that a test needs beside servers.
-pub struct Bench {
-    pub client: Client,
-    pub clock: Arc<FakeClock>,
-    pub events: Arc<Events>,
+pub(crate) struct Bench {
+    pub(crate) client: Client,
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) events: Arc<Events>,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Settings::default(), None, Proxies::none())
     }
 
-    pub fn with_credential(credential: Credential) -> Self {
+    pub(crate) fn with_credential(credential: Credential) -> Self {
         Self::with(Settings::default(), Some(credential), Proxies::none())
     }
 
     /// Where hosts may be silent for so long only.
-    pub fn impatient(server: &Server, timeout: Duration) -> Self {
+    pub(crate) fn impatient(server: &Server, timeout: Duration) -> Self {
         let host = Host { timeout, ..Host::default() };
         Self::with(settings([(server.authority(), host)]), None, Proxies::none())
     }
 
-    pub fn with(settings: Settings, credential: Option<Credential>, proxies: Proxies) -> Self {
+    pub(crate) fn with(settings: Settings, credential: Option<Credential>, proxies: Proxies) -> Self {
         let (clock, events) = (Arc::new(FakeClock::new()), Arc::new(Events::default()));
         let surroundings = Surroundings { clock: clock.clone(), proxies };
         let client = Client::with(settings, Arc::new(Same(credential)), events.clone(), surroundings);
@@ -41,7 +41,7 @@ impl Bench {
     }
 
     /// Reads a blob to its end, or to where it breaks.
-    pub fn read(&self, reference: &Reference, blob: &Descriptor, offset: u64) -> (Vec<u8>, Result<u64, Error>) {
+    pub(crate) fn read(&self, reference: &Reference, blob: &Descriptor, offset: u64) -> (Vec<u8>, Result<u64, Error>) {
         let mut bytes = Vec::new();
         let mut body = match self.client.blob(reference, blob, offset) {
             Ok(body) => body,
@@ -55,20 +55,20 @@ impl Bench {
     }
 }
 
-pub fn settings<const N: usize>(hosts: [(String, Host); N]) -> Settings {
+pub(crate) fn settings<const N: usize>(hosts: [(String, Host); N]) -> Settings {
     Settings { hosts: BTreeMap::from(hosts), ..Settings::default() }
 }
 
 /// `app:1` on a server.
-pub fn app(server: &Server) -> Reference {
+pub(crate) fn app(server: &Server) -> Reference {
     named(&server.authority())
 }
 
-pub fn named(authority: &str) -> Reference {
+pub(crate) fn named(authority: &str) -> Reference {
     Reference::parse(&format!("{authority}/team/app:1")).expect("a reference")
 }
 
-pub fn blob_of(bytes: &[u8]) -> Descriptor {
+pub(crate) fn blob_of(bytes: &[u8]) -> Descriptor {
     Descriptor {
         media_type: MediaType::ImageLayerGzip,
         digest: Digest::sha256(bytes),
@@ -78,18 +78,18 @@ pub fn blob_of(bytes: &[u8]) -> Descriptor {
     }
 }
 
-pub const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{},"layers":[]}"#;
-pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{},"layers":[]}"#;
+pub(crate) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// The manifest as a registry sends it.
-pub fn manifest_reply() -> Reply {
+pub(crate) fn manifest_reply() -> Reply {
     reply(200, MANIFEST)
         .with("Content-Type", MANIFEST_TYPE)
         .with("Docker-Content-Digest", Digest::sha256(MANIFEST).to_string())
 }
 
 /// All of an error: what `{:?}` and its chain of causes show.
-pub fn everything(error: &Error) -> String {
+pub(crate) fn everything(error: &Error) -> String {
     let mut text = format!("{error}\n{error:?}");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -100,11 +100,11 @@ pub fn everything(error: &Error) -> String {
 }
 
 /// How often something was asked for.
-pub fn count(server: &Server, begins: &str) -> usize {
+pub(crate) fn count(server: &Server, begins: &str) -> usize {
     server.lines().iter().filter(|line| line.starts_with(begins)).count()
 }
 
-pub fn is_bearer(request: &Request, token: &str) -> bool {
+pub(crate) fn is_bearer(request: &Request, token: &str) -> bool {
     request.header("authorization") == format!("Bearer {token}")
 }
 
@@ -119,10 +119,10 @@ impl Credentials for Same {
 
 /// A clock that jumps.
 #[derive(Debug)]
-pub struct FakeClock {
+pub(crate) struct FakeClock {
     start: Instant,
     passed: Mutex<Duration>,
-    pub slept: Mutex<Vec<Duration>>,
+    pub(crate) slept: Mutex<Vec<Duration>>,
 }
 
 impl FakeClock {
@@ -130,11 +130,11 @@ impl FakeClock {
         Self { start: Instant::now(), passed: Mutex::default(), slept: Mutex::default() }
     }
 
-    pub fn advance(&self, seconds: u64) {
+    pub(crate) fn advance(&self, seconds: u64) {
         *self.passed.lock().unwrap() += Duration::from_secs(seconds);
     }
 
-    pub fn slept(&self) -> Vec<Duration> {
+    pub(crate) fn slept(&self) -> Vec<Duration> {
         self.slept.lock().unwrap().clone()
     }
 }
@@ -155,10 +155,10 @@ impl Clock for FakeClock {
 
 /// What was told.
 #[derive(Debug, Default)]
-pub struct Events(Mutex<Vec<String>>);
+pub(crate) struct Events(Mutex<Vec<String>>);
 
 impl Events {
-    pub fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 }

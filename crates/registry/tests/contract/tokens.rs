@@ -31,7 +31,7 @@ fn realms_that_nobody_is_sent_to() {
         (r#"Bearer realm="/token""#, "not an address"),
         (r#"Bearer service="x""#, "does not say where one is to be had"),
         (r#"Bearer realm="http://HOST/token"#, "no closing quote"),
-        ("\u{1}\u{2}garbage=", "is neither a challenge nor a parameter"),
+        ("@garbage=", "is neither a challenge nor a parameter"),
         ("Digest realm=\"x\"", "by \"Digest\""),
     ] {
         let server = challenging(challenge);
