@@ -177,18 +177,26 @@ fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<
     hints
 }
 
-/// Certificates and encryption, where the connection failed for one of them.
+/// Certificates and encryption, where the connection failed for one of them. Of a certificate that is for another name or has
+/// expired nothing is said: whoever trusts it all the same knows why.
 fn for_connection(error: &banger_oci::Error, domain: &str) -> Option<String> {
+    let mut host = domain;
+    if let banger_oci::Error::Place(place) = error
+        && let Some(banger_registry::Error::Connection { host: asked, .. }) = place.error.downcast_ref()
+    {
+        // It may have been a mirror.
+        host = asked;
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    if text.contains("certificate") {
-        Some(format!("--ca FILE trusts the authority that has signed it, --insecure {domain} whoever answers"))
-    } else if text.contains("corrupt message") {
-        Some(format!("if {domain} speaks plain HTTP, --insecure {domain} allows that"))
+    if text.contains("authority that is not trusted") {
+        Some(format!("--ca FILE trusts the authority that has signed it, --insecure {host} whoever answers"))
+    } else if text.contains("does not speak TLS") {
+        Some(format!("if {host} speaks plain HTTP, --insecure {host} allows that"))
     } else {
         None
     }
