@@ -24,6 +24,8 @@ mod login;
 #[cfg(test)]
 mod output_safety;
 #[cfg(test)]
+mod pull_hints;
+#[cfg(test)]
 mod pull_progress;
 #[cfg(test)]
 mod registry;
