@@ -8,8 +8,8 @@ const CACHE_HELP: &str = "\
 The cache is an OCI image layout: `skopeo inspect oci:DIR:NAME` and `umoci ls --layout DIR` read it.";
 
 const LS_HELP: &str = "\
-SIZE is what an image has in the cache, UNIQUE what would become free without it: layers that
-several images share are in the first for each of them, in the second for none.
+`size` is what an image takes up on the disk, `unique` what becomes free when it is removed: layers
+that several images share are in the first for each of them, in the second for none.
 
 Examples:
   banger cache ls
