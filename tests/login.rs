@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::judges;
 use crate::support::program::PROGRAM;
 use crate::support::registry::User;
 use crate::support::registry::debian::{CREDENTIALS, Debian};
 use crate::support::{Layout, Run, Tar, judge};
+use crate::{args, judges};
 
 /// Runs the program with something on its standard input; helpers are in `bin`, in the home directory.
 fn with_input(user: &User, arguments: &[&str], input: &str) -> Run {
@@ -124,8 +124,10 @@ fn a_helper_keeps_the_password_where_one_is_configured() {
         "#!/bin/sh\ncase $1 in\nstore) cat > {kept} ;;\nget) cat {kept} ;;\nerase) rm {kept} ;;\nesac\n",
         kept = kept.display()
     );
-    let program = user.write("bin/docker-credential-test", script);
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    // Another process copies it: what this one has open for writing, a child of another test may still hold.
+    let script = user.write("script", script);
+    std::fs::create_dir(user.home().join("bin")).unwrap();
+    judge::ask("install", args!["-m", "755", script, user.home().join("bin/docker-credential-test")]).ok();
     let run = login().ok().says("docker-credential-test");
     assert!(!run.stderr().contains("unencrypted"), "{run}");
     assert_eq!(json(&kept), json!({ "ServerURL": host, "Username": name, "Secret": password }));
