@@ -50,6 +50,18 @@ pub const MIRROR_REST: Duration = Duration::from_secs(60);
 /// Bytes of a file with certificates. A system's whole bundle has a quarter of a million.
 pub const CERTIFICATE_BYTES: u64 = 16 << 20;
 
+/// Bytes of a file with credentials. A mistaken path to something large ends here.
+pub const CREDENTIALS_BYTES: u64 = 4 << 20;
+
+/// How long a credential helper may take. Some ask a server of their own; those that wait for a person wait in vain.
+pub const HELPER_TIME: Duration = Duration::from_secs(30);
+
+/// Bytes of a helper's answer. Tokens of some clouds have several KiB.
+pub const HELPER_BYTES: usize = 1 << 20;
+
+/// Bytes kept of what a helper says on its standard error.
+pub const HELPER_COMPLAINT: usize = 4 << 10;
+
 /// Bytes that are read from a connection at once: 256 KiB, above which the copying gets no cheaper.
 pub const INPUT_BUFFER: usize = 256 << 10;
 

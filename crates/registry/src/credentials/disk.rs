@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::AuthFile;
 use crate::Error;
-
-/// More than any file of credentials has; a mistaken path to something large ends here.
-const LIMIT: u64 = 4 << 20;
+use crate::limits::CREDENTIALS_BYTES;
 
 /// What the kernel follows, too (`MAXSYMLINKS`).
 const LINKS: usize = 40;
@@ -25,9 +23,12 @@ pub(super) fn read(path: &Path) -> Result<Option<AuthFile>, Error> {
         Err(error) => return Err(failed("open", path, error)),
     };
     let mut content = Vec::new();
-    file.take(LIMIT.saturating_add(1)).read_to_end(&mut content).map_err(|error| failed("read", path, error))?;
-    if content.len() as u64 > LIMIT {
-        let reason = format!("it is larger than {} MiB, so it holds something else than credentials", LIMIT >> 20);
+    file.take(CREDENTIALS_BYTES.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(|error| failed("read", path, error))?;
+    if content.len() as u64 > CREDENTIALS_BYTES {
+        let reason =
+            format!("it is larger than {} MiB, so it holds something else than credentials", CREDENTIALS_BYTES >> 20);
         return Err(Error::Settings { what: path.display().to_string(), reason });
     }
     AuthFile::parse(path, &content).map(Some)

@@ -19,19 +19,11 @@ use serde::{Deserialize, Serialize};
 use super::Credential;
 use super::file::credential;
 use crate::Error;
+use crate::limits::{HELPER_BYTES, HELPER_COMPLAINT, HELPER_TIME};
 use crate::words::shown;
 
 /// How the names of all these programs begin.
 const PREFIX: &str = "docker-credential-";
-
-/// How long a program may take. Some ask a server of their own; those that wait for a person wait in vain.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
-
-/// Bytes of an answer. Tokens of some clouds have several KiB.
-const ANSWER_LIMIT: usize = 1 << 20;
-
-/// Bytes kept of what a program says on its standard error.
-const COMPLAINT_LIMIT: usize = 4 << 10;
 
 /// What a program says when it has nothing for a server ("credentials not found in native keychain").
 const NOT_FOUND: &str = "credentials not found";
@@ -71,7 +63,7 @@ struct Kept {
 impl Helpers {
     /// Programs are looked for in the directories of `path`, which is like `PATH`.
     pub(super) fn new(path: Option<&OsStr>) -> Self {
-        Self { path: path.unwrap_or_default().to_owned(), limit: TIME_LIMIT }
+        Self { path: path.unwrap_or_default().to_owned(), limit: HELPER_TIME }
     }
 
     /// The program that `file` calls `name`.
@@ -155,7 +147,7 @@ impl Helper<'_> {
         answer.map_err(|stopped| {
             self.error(match stopped {
                 Stopped::Late => format!("it did not answer within {} s and was stopped", self.helpers.limit.as_secs()),
-                Stopped::Long => format!("its answer is longer than {} MiB", ANSWER_LIMIT >> 20),
+                Stopped::Long => format!("its answer is longer than {} MiB", HELPER_BYTES >> 20),
                 Stopped::Failed(error) => format!("cannot talk to it: {error}"),
             })
         })
@@ -239,12 +231,12 @@ fn talk(child: &mut Child, input: &[u8], left: impl Fn() -> Duration) -> Result<
         match pieces.recv_timeout(TICK.min(left())) {
             Ok(Piece::Output(bytes)) => {
                 output.extend_from_slice(&bytes);
-                if output.len() > ANSWER_LIMIT {
+                if output.len() > HELPER_BYTES {
                     return Err(Stopped::Long);
                 }
             }
             Ok(Piece::Complaint(bytes)) => {
-                let room = COMPLAINT_LIMIT.saturating_sub(complaint.len());
+                let room = HELPER_COMPLAINT.saturating_sub(complaint.len());
                 complaint.extend(bytes.into_iter().take(room));
             }
             Err(RecvTimeoutError::Timeout) => {}
