@@ -6,7 +6,7 @@ use std::io::{Cursor, Read};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use banger_oci::cache::{Cache, Guard};
+use banger_oci::cache::{Cache, Guard, Ingest};
 use banger_oci::limits::{CONFIG_BYTES, MANIFEST_BYTES};
 use banger_oci::media_type::is_document;
 use banger_oci::{BlobReader, Blobs, Descriptor, Digest, Error, Reference, Result, Verifier, manifest};
@@ -79,16 +79,38 @@ impl Repository {
             return Err(Error::Limit { what, actual: descriptor.size, limit, unit: "bytes" });
         }
         let client = self.client(&what)?;
-        let bytes = if is_document(&descriptor.media_type) {
-            client.manifest(&self.reference, &descriptor.digest, limit)?.bytes
-        } else {
-            self.small_blob(client, descriptor, &what)?
-        };
-        if self.keep {
-            self.cache.add(descriptor, &bytes)?;
+        if !self.keep {
+            let bytes = self.fetch(client, descriptor, limit, &what)?;
+            lock(&self.tally).fetched.add(descriptor);
+            return Ok(bytes);
         }
-        lock(&self.tally).fetched.add(descriptor);
-        Ok(bytes)
+        // Whoever else wants it waits until it is there, and takes it.
+        match self.cache.ingest(descriptor, &mut || {})? {
+            Ingest::Begin(mut partial) => {
+                let bytes = self.fetch(client, descriptor, limit, &what)?;
+                // What was left of an earlier attempt is too little to ask for the rest of it.
+                partial.restart()?;
+                partial.append(&bytes)?;
+                partial.publish()?;
+                lock(&self.tally).fetched.add(descriptor);
+                Ok(bytes)
+            }
+            Ingest::Present(_) => {
+                let gone = || Error::Missing { what: what.clone(), place: self.cache_name() };
+                let bytes = self.cache.document(descriptor, limit, &what)?.ok_or_else(gone)?;
+                lock(&self.tally).cached.add(descriptor);
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// Fetches a document into memory.
+    fn fetch(&self, client: &Client, descriptor: &Descriptor, limit: u64, what: &str) -> Result<Vec<u8>> {
+        if is_document(&descriptor.media_type) {
+            Ok(client.manifest(&self.reference, &descriptor.digest, limit)?.bytes)
+        } else {
+            self.small_blob(client, descriptor, what)
+        }
     }
 
     /// Fetches a blob into memory.
