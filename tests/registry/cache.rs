@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{IMAGE, Sample, layers};
+use super::{IMAGE, Sample, all_at_once, layers};
+use crate::args;
 use crate::judges;
 use crate::support::judge::ask;
 use crate::support::registry::user::{assert_sound, blob_path, blobs, images};
@@ -37,31 +38,44 @@ fn json(run: &Run) -> Value {
 
 #[test]
 fn a_damaged_blob_is_found_and_fetched_anew() {
-    judges!("cmp");
+    judges!("cmp", "cp");
     let sample = Sample::small();
     let server = sample.content.clone().serve();
     let reference = server.reference(IMAGE);
     let digests = sample.content.blobs_of("latest");
-    let documents = [("manifest", sample.content.digest("latest")), ("config", digests[0].clone())];
-    for (what, digest) in
-        documents.into_iter().chain([("layer", digests[1].clone()), ("large layer", digests[2].clone())])
-    {
-        for how in DAMAGES {
-            let user = User::new();
-            user.fetch(&reference, &[]).ok();
-            damage(&blob_path(&user.cache(), &digest), how);
-            server.forget();
-            sample.check(&user, &reference, &[]);
-            let again: Vec<_> = server.blobs().iter().map(|request| request.blob().unwrap().to_owned()).collect();
-            if what == "manifest" {
-                assert_eq!(again, Vec::<String>::new(), "{what}, {how}");
-            } else {
-                assert_eq!(again, [digest.clone()], "{what}, {how}: that one and no other");
-            }
-            assert_sound(&user.cache());
-            user.run(["cache", "verify"]).ok();
-        }
+    let user = User::new();
+    user.fetch(&reference, &[]).ok();
+    let blobs = [&sample.content.digest("latest"), &digests[0], &digests[1], &digests[2]];
+    let rows: Vec<_> = blobs.into_iter().flat_map(|digest| DAMAGES.map(|how| (digest, how))).collect();
+    for rows in rows.chunks(5) {
+        all_at_once(rows, |&(digest, how)| {
+            let server = sample.content.clone().serve();
+            let reference = server.reference(IMAGE);
+            let name = format!("{}-{how}", &digest[7..20]);
+            let cache = user.path(&name);
+            // A copy costs less than another fetch; its name for the image is that of this server.
+            ask("cp", args!["-r", user.cache(), cache]).ok();
+            rename(&cache, &reference);
+            damage(&blob_path(&cache, digest), how);
+            let cache = cache.display().to_string();
+            let image = format!("image-{name}");
+            user.build(&reference, &image, &["--cache", &cache]).ok();
+            sample.assert_built(&user.path(&image));
+            let again = server.requests().into_iter().filter(|request| request.is_get());
+            let again: Vec<_> = again.map(|request| request.path().rsplit('/').next().unwrap().to_owned()).collect();
+            assert_eq!(again, [digest.clone()], "{how}: that one and no other");
+            assert_sound(Path::new(&cache));
+            user.run(["cache", "verify", "--cache", &cache]).ok();
+        });
     }
+}
+
+/// Gives the only image of a layout another name.
+fn rename(layout: &Path, name: &str) {
+    let index = layout.join("index.json");
+    let mut content: Value = serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
+    content["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] = name.into();
+    std::fs::write(index, content.to_string()).unwrap();
 }
 
 #[test]
@@ -72,7 +86,7 @@ fn a_damaged_blob_is_an_error_where_nobody_can_be_asked() {
     let digests = sample.content.blobs_of("latest");
     for digest in [&digests[0], &digests[2], &sample.content.digest("latest")] {
         for options in [&["--offline"][..], &["--pull", "never"]] {
-            for how in ["last byte", "shorter"] {
+            for how in ["last byte", "empty"] {
                 let user = User::new();
                 user.fetch(&reference, &[]).ok();
                 server.forget();

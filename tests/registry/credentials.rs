@@ -138,12 +138,12 @@ fn files_that_cannot_be_used() {
     let sample = Sample::small();
     let server = curious(&sample);
     for content in
-        ["", "no JSON", "[]", r#"{"auths":{"HOST":{"auth":"%%%"}}}"#, r#"{"auths":{"HOST":{"auth":"bm8gY29sb24="}}}"#]
+        ["no JSON", "[]", r#"{"auths":{"HOST":{"auth":"%%%"}}}"#, r#"{"auths":{"HOST":{"auth":"aGlkZGVu"}}}"#]
     {
         let user = User::new();
         let path = user.write("auth.json", content.replace("HOST", &server.host())).display().to_string();
         let run = user.fetch(&server.reference(IMAGE), &["--authfile", &path]).expect(2).says(&path);
-        assert!(!run.stderr().contains("%%%") && !run.stderr().contains("no colon"), "a secret may be in there: {run}");
+        assert!(!run.stderr().contains("%%%") && !run.stderr().contains("hidden"), "a secret may be in there: {run}");
     }
     let user = User::new();
     let missing = user.path("missing.json").display().to_string();
@@ -214,7 +214,7 @@ fn helpers_that_do_not_know_or_do_not_work() {
     assert_eq!(asks_as(&user, &server, IMAGE, &[]), None);
     assert_eq!(log(&user, "fake").len(), 1);
 
-    for script in ["echo 'no JSON'", "echo '{}'", "echo 'the keychain is locked' >&2; exit 1", "kill -9 $$"] {
+    for script in ["echo 'no JSON'", "echo 'the keychain is locked' >&2; exit 1", "kill -9 $$"] {
         let user = install_helper(User::new(), "fake", &host, "helper");
         user.write("bin/docker-credential-fake", format!("#!/bin/sh\n{script}\n"));
         user.write(".docker/config.json", json!({ "credHelpers": { &host: "fake" } }).to_string());

@@ -61,10 +61,10 @@ fn documents_that_are_too_large() {
     check(
         &sample,
         vec![
-            Case::new("a manifest of 5 MiB", &padded).fails(6, &["manifest", limit]),
+            Case::new("a manifest of 5 MiB", &padded).fails(6, &["some/image", limit]),
             Case::new("a manifest without an end", good)
                 .answers(move |request| endless().filter(|_| request.is_get() && request.manifest().is_some()))
-                .fails(6, &["manifest", "4194304"]),
+                .fails(6, &["some/image", limit]),
             // Only a GET is believed.
             Case::new("a manifest of which HEAD says that it has 3 GiB", good)
                 .answers(|request| {
@@ -111,7 +111,8 @@ fn documents_that_are_not_what_they_should_be() {
                 .fails(6, &["manifest"]),
             Case::new("half a document", &raw(MANIFEST, &manifest.to_string().as_bytes()[..200]))
                 .fails(6, &["manifest"]),
-            Case::new("both manifest and index", &raw(MANIFEST, both.to_string().as_bytes())).fails(6, &["layers"]),
+            Case::new("both manifest and index", &raw(MANIFEST, both.to_string().as_bytes()))
+                .fails(6, &["both an index and a manifest"]),
             Case::new("an index called a manifest", &raw(MANIFEST, contradiction.to_string().as_bytes())).fails(6, &[]),
             Case::new("schema 1", &raw(SCHEMA_1, schema_1.to_string().as_bytes())).fails(UNSUPPORTED, &["schema 1"]),
             Case::new("an unknown type", &raw(unknown, manifest.to_string().as_bytes())).fails(UNSUPPORTED, &[unknown]),
@@ -131,7 +132,7 @@ fn documents_that_are_not_what_they_should_be() {
 }
 
 /// What the program cannot do anything with, though it may be right.
-const UNSUPPORTED: i32 = 6;
+const UNSUPPORTED: i32 = 1;
 
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
@@ -212,15 +213,19 @@ fn digests_that_are_none() {
         let layer = changed(good, |_, manifest| manifest["layers"][1]["digest"] = json!(digest));
         let config = changed(good, |_, manifest| manifest["config"]["digest"] = json!(digest));
         let entry = index(good, json!([{ "mediaType": MANIFEST, "digest": digest, "size": 100 }]));
-        for (what, content) in [("layer", layer), ("config", config), ("entry", entry)] {
+        let places = [("layer", layer), ("config", config), ("entry", entry)];
+        // They are read by the same code: what is peculiar is tried at one of them.
+        let count = if digest.contains("passwd") { places.len() } else { 1 };
+        for (what, content) in places.into_iter().take(count) {
             let case = Case::new(format!("{shown:?} as the digest of a {what}"), &content);
-            cases.push(case.fails(6, &["digest"]).also(|server, run| {
+            let place = if what == "entry" { "index sha256:" } else { "manifest sha256:" };
+            cases.push(case.fails(6, &[place]).also(|server, run| {
                 for request in server.requests() {
                     assert!(request.blob().is_none() || !request.target.contains(".."), "{request:?}: {run}");
                 }
             }));
         }
-        if !digest.chars().any(char::is_control) {
+        if digest.len() < 1000 && !digest.chars().any(char::is_control) {
             // A header that says nothing is as good as none.
             let digest = digest.to_owned();
             let case = Case::new(format!("{shown:?} as a header"), good).answers(move |request| {
@@ -332,7 +337,7 @@ fn layers_that_are_not_what_the_config_says() {
                 .build_only(),
             Case::new("the wrong order", &with_diff_ids(&|ids| ids.reverse())).fails(6, &["diff ID"]).build_only(),
             Case::new("a bad one", &with_diff_ids(&|ids| ids[1] = json!("sha256:../../etc/passwd")))
-                .fails(6, &["digest"]),
+                .fails(6, &["config"]),
             Case::new(
                 "a layer larger than it says",
                 &changed(good, |_, manifest| {

@@ -43,8 +43,8 @@ fn the_cache_is_a_layout() {
     assert_sound(&user.cache());
     // Somebody else's tool has copied it out, and it is the same image.
     let copy = user.path("copy").display().to_string();
-    ask("skopeo", ["copy", "--quiet", "--insecure-policy", &format!("oci:{cache}:{one}"), &format!("oci:{copy}:copy")])
-        .ok();
+    let arguments = ["copy", "--quiet", "--insecure-policy", "--preserve-digests"].map(str::to_owned);
+    ask("skopeo", arguments.into_iter().chain([format!("oci:{cache}:{one}"), format!("oci:{copy}:copy")])).ok();
     sample.check(&user, &format!("oci:{copy}:copy"), &[]);
     sample.check(&user, &format!("oci:{cache}:{two}"), &[]);
 }

@@ -80,7 +80,8 @@ fn a_mirror_for_digests_alone() {
     let upstream = sample.content.clone().serve();
     // By the tag it has another image; by digest it has them all.
     let stale = old.content.clone();
-    let current = sample.content.clone();
+    let mut current = sample.content.clone();
+    current.add(&old.content, "latest", "old");
     let mirror = Server::start(move |request| {
         let is_stale = request.manifest() == Some("latest");
         if is_stale { stale.answer(request) } else { current.answer(request) }

@@ -51,7 +51,8 @@ pub(crate) fn is_root() -> bool {
     uids.split_whitespace().nth(1) == Some("0")
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Where a program is.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Not every user's PATH has the directories that e2fsprogs is in.
     let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);

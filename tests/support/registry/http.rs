@@ -175,8 +175,9 @@ impl Answer {
         let mut send = |bytes: &[u8]| -> io::Result<()> {
             for piece in bytes.chunks(PIECE) {
                 pace.wait(piece.len());
-                stream.write_all(piece)?;
+                // Before it is sent: whoever has received it finds it counted.
                 request.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                stream.write_all(piece)?;
             }
             Ok(())
         };

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha512};
 use tempfile::TempDir;
 
 use crate::args;
+use crate::support::judge;
 use crate::support::layout::sha256;
 use crate::support::program::PROGRAM;
 use crate::support::scratch::names;
@@ -71,8 +72,8 @@ impl User {
 
     /// The program, in this user's environment and no other.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new("timeout");
-        command.args(["--signal=KILL", LIMIT, PROGRAM]);
+        let mut command = timeout();
+        command.arg(PROGRAM);
         self.surround(&mut command);
         command
     }
@@ -86,9 +87,9 @@ impl User {
 
     /// The program, with no more than this many bytes of memory.
     pub(crate) fn command_within(&self, bytes: u64) -> Command {
-        let mut command = Command::new("timeout");
+        let mut command = timeout();
         // Private writable memory, which is what an allocator takes; what it has reserved is not counted.
-        command.args(["--signal=KILL", LIMIT, "prlimit", &format!("--data={bytes}"), PROGRAM]);
+        command.arg(judge::find("prlimit").unwrap()).args([&format!("--data={bytes}"), PROGRAM]);
         self.surround(&mut command);
         command
     }
@@ -115,17 +116,31 @@ impl User {
     }
 }
 
-/// Nothing bad is visible in a cache: each blob is what its name says, and each name stands for a whole image.
+/// Kills what it runs when that has hung.
+fn timeout() -> Command {
+    // By its path: a user's PATH may have other things in it.
+    let mut command = Command::new(judge::find("timeout").unwrap());
+    command.args(["--signal=KILL", LIMIT]);
+    command
+}
+
+/// Nothing bad is visible in a cache.
 #[track_caller]
 pub(crate) fn assert_sound(cache: &Path) {
-    if !cache.exists() {
-        return;
+    if let Err(reason) = soundness(cache) {
+        panic!("{}: {reason}", cache.display());
     }
-    let unexpected: Vec<_> = names(cache)
-        .into_iter()
-        .filter(|name| !matches!(&**name, "blobs" | "index.json" | "ingest" | "oci-layout"))
-        .collect();
-    assert_eq!(unexpected, Vec::<String>::new(), "in {}", cache.display());
+}
+
+/// Whether nothing bad is visible in a cache: each blob is what its name says, and each name stands for a whole image.
+pub(crate) fn soundness(cache: &Path) -> Result<(), String> {
+    if !cache.exists() {
+        return Ok(());
+    }
+    let is_known = |name: &str| matches!(name, "blobs" | "index.json" | "ingest" | "oci-layout");
+    if let Some(unknown) = names(cache).iter().find(|name| !is_known(name)) {
+        return Err(format!("{unknown} does not belong there"));
+    }
     let mut blobs = BTreeSet::new();
     for algorithm in names(&cache.join("blobs")) {
         for name in names(&cache.join("blobs").join(&algorithm)) {
@@ -133,26 +148,29 @@ pub(crate) fn assert_sound(cache: &Path) {
             let found = match &*algorithm {
                 "sha256" => sha256(&bytes),
                 "sha512" => Sha512::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
-                other => panic!("blobs of {other}"),
+                other => return Err(format!("there are blobs of {other}")),
             };
-            assert_eq!(found, name, "a blob in {} is not what its name says", cache.display());
+            if found != name {
+                return Err(format!("blob {algorithm}:{name} is not what its name says"));
+            }
             blobs.insert(format!("{algorithm}:{name}"));
         }
     }
     for image in images(cache) {
         let digest = image["digest"].as_str().unwrap();
-        assert!(blobs.contains(digest), "{image} is named and not there");
+        if !blobs.contains(digest) {
+            return Err(format!("{image} is named and not there"));
+        }
         let document = document(cache, digest);
         // Of an index, what was not asked for is not there.
-        for needed in document["config"]
-            .as_object()
-            .iter()
-            .map(|config| &config["digest"])
-            .chain(document["layers"].as_array().into_iter().flatten().map(|layer| &layer["digest"]))
-        {
-            assert!(blobs.contains(needed.as_str().unwrap()), "{needed} of {image} is not there");
+        let layers = document["layers"].as_array().into_iter().flatten();
+        for blob in document.get("config").into_iter().chain(layers) {
+            if !blobs.contains(blob["digest"].as_str().unwrap()) {
+                return Err(format!("{blob} of {image} is not there"));
+            }
         }
     }
+    Ok(())
 }
 
 /// Entries of a layout's index.
