@@ -82,7 +82,7 @@ fn own_delay(failures: u32, random: u64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let delay = RETRY_DELAY.saturating_mul(1 << doublings).min(RETRY_DELAY_MAX);
     let thousandths = u32::try_from(random % 1000).unwrap_or(500);
-    delay.saturating_mul(thousandths.saturating_add(500)) / 1000
+    delay.mul_f64(f64::from(thousandths.saturating_add(500)) / 1000.0)
 }
 
 /// What `Retry-After` says: seconds, or a date (RFC 9110, section 10.2.3). `None` where it says nothing that can be

@@ -63,7 +63,8 @@ pub(crate) fn parse(body: &[u8], now: SystemTime) -> Result<Token, &'static str>
     let lifetime =
         whole.saturating_sub(age(answer.issued_at.as_deref(), now).filter(|age| *age < whole).unwrap_or_default());
     // A token that lives for moments only is used to its end.
-    let lifetime = if lifetime > TOKEN_MARGIN * 2 { lifetime.saturating_sub(TOKEN_MARGIN) } else { lifetime };
+    let lifetime =
+        if lifetime > TOKEN_MARGIN.saturating_mul(2) { lifetime.saturating_sub(TOKEN_MARGIN) } else { lifetime };
     Ok(Token { text, lifetime })
 }
 

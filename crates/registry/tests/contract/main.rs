@@ -2,6 +2,14 @@
 //!
 //! The certificates in `tls` are for tests alone; the key of their authority has been thrown away.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a helper that fails fails the test that called it"
+)]
+
 mod authorization;
 mod blobs;
 mod hosts;

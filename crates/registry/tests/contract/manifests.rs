@@ -41,7 +41,8 @@ fn a_head_says_the_digest_and_a_get_by_digest_brings_it() {
 
 #[test]
 fn where_a_head_is_of_no_use_a_get_is_made_and_hashed() {
-    let cases: [(&str, u16, &[(&str, &str)]); 9] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let cases: [(&str, u16, Headers); 9] = [
         ("no digest", 200, &[("Content-Type", MANIFEST_TYPE), ("Content-Length", "43")]),
         ("no digest that is one", 200, &[("Content-Type", MANIFEST_TYPE), ("Docker-Content-Digest", "sha256:../x")]),
         (
