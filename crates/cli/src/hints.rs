@@ -151,6 +151,8 @@ fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<
             let option = if options.offline { "--offline" } else { "--pull never" };
             hints.push(format!("without {option} it is downloaded from {domain}"));
         }
+        // What is not there may be what the tag stands for.
+        ErrorKind::NotFound if reference.digest().is_some() || error.to_string().contains('@') => {}
         ErrorKind::NotFound => {
             let name = reference.name();
             let implied = reference.tag() == Some("latest") && !asked.text.to_string_lossy().ends_with(":latest");

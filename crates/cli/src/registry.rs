@@ -1,5 +1,6 @@
 //! From options, settings and environment to registries.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub(crate) fn open(
     progress: &Arc<Shown>,
 ) -> Result<Registry, Failure> {
     let settings = settings(options)?;
+    check_certificates(&settings, references)?;
     let credentials = credentials(options, references)?;
     let progress: Arc<dyn banger_registry::Progress> = Arc::<Shown>::clone(progress);
     let client = Client::new(settings, credentials, Arc::clone(&progress)).map_err(|error| failure(&error))?;
@@ -65,6 +67,19 @@ fn settings(options: &RegistryOptions) -> Result<Settings, Failure> {
     }
     settings.ca.extend(options.ca.iter().cloned());
     Ok(settings)
+}
+
+/// Files of certificates must be there, also where this time nothing depends on them: a host on a loopback address is trusted
+/// anyway, and the slip would be noticed much later.
+fn check_certificates(settings: &Settings, references: &[&Reference]) -> Result<(), Failure> {
+    let hosts = references.iter().filter_map(|reference| settings.hosts.get(reference.domain()));
+    for path in settings.ca.iter().chain(hosts.flat_map(|host| &host.ca)) {
+        if let Err(error) = File::open(path) {
+            let what = format!("the certificates {} cannot be read", path.display());
+            return Err(Failure::new(Exit::Usage, what).because(&error));
+        }
+    }
+    Ok(())
 }
 
 fn credentials(options: &RegistryOptions, references: &[&Reference]) -> Result<Arc<dyn Credentials>, Failure> {
