@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use banger_oci::cache::{Cache, Ingest, Partial};
 use banger_oci::{BlobReader, Descriptor, Digest, Error, ErrorKind, Reference, Result};
@@ -18,6 +19,12 @@ use crate::progress::{Event, Progress};
 
 /// Bytes that are read from a connection at once.
 const PIECE: usize = 256 << 10;
+
+/// How often it is looked whether what reads has caught up.
+const PACE: Duration = Duration::from_millis(5);
+
+/// How long a server is kept waiting for what reads: less than servers put up with.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where blobs come from and go to.
 #[derive(Debug)]
@@ -171,7 +178,7 @@ impl Shared {
                     let is_of_mirror = || host.is_some_and(|host| client.distrust(reference, &host));
                     let again = resumed > 0 || is_of_mirror();
                     if !again || !incoming.restart() {
-                        return Err(error);
+                        return Err(*error);
                     }
                     progress.event(Event::Restarted { digest });
                 }
@@ -232,9 +239,28 @@ impl Shared {
             }
             incoming.advance(partial.length());
             self.route.progress.event(Event::Received { digest, bytes: piece.len() as u64 });
-            if self.purpose == Purpose::Stream {
-                incoming.wait_for_readers();
+            self.pace(incoming);
+        }
+    }
+}
+
+impl Shared {
+    /// Waits while a blob is ahead and what reads has enough to do.
+    ///
+    /// It never waits for what cannot come: who reads a blob needs nothing but what is there, whoever holds the others. Not
+    /// even then is a server kept waiting for long.
+    fn pace(&self, incoming: &Incoming) {
+        let begun = Instant::now();
+        let is_busy = || self.blobs.values().any(|blob| blob.is_being_read());
+        while self.purpose == Purpose::Stream
+            && incoming.is_ahead()
+            && is_busy()
+            && !self.cancelled.load(Ordering::Acquire)
+        {
+            if begun.elapsed() > PATIENCE {
+                incoming.widen();
             }
+            std::thread::sleep(PACE);
         }
     }
 }
@@ -266,14 +292,17 @@ fn given_up(digest: &Digest) -> Error {
 /// Why a blob did not arrive.
 enum Failed {
     /// What is here is not what it should be; so far it was sent by this host last, if by any.
-    Wrong { error: Error, host: Option<String> },
+    Wrong { error: Box<Error>, host: Option<String> },
     /// Something else, which another request does not mend.
     Other(Error),
 }
 
 impl Failed {
     fn of(error: Error, host: Option<String>) -> Self {
-        if error.kind() == ErrorKind::Malformed { Self::Wrong { error, host } } else { Self::Other(error) }
+        if error.kind() != ErrorKind::Malformed {
+            return Self::Other(error);
+        }
+        Self::Wrong { error: Box::new(error), host }
     }
 }
 

@@ -1,21 +1,18 @@
 //! A blob on its way: written into a file of the cache by one thread, read from it by others while it grows.
 //!
-//! What writes stays at most [`WINDOW`] ahead of what reads, so that a fast network does not fill the page cache with bytes
-//! that are needed much later. It does not wait long for a reader, as another process may wait for the blob.
+//! A blob is ahead when more than [`WINDOW`] of it waits to be read. While what reads is busy, a blob that is ahead need not
+//! come: a fast network would only fill the page cache with bytes that are needed much later. When what reads has nothing
+//! left, everything may come that can.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use banger_oci::{Arriving, Error, PlaceError};
 
 /// Bytes that may have arrived without having been read.
-const WINDOW: u64 = 32 << 20;
-
-/// How long what writes waits for what reads.
-const PATIENCE: Duration = Duration::from_secs(2);
+const WINDOW: u64 = 8 << 20;
 
 /// Bytes for which it is worth while to begin to read.
 const PIECE: u64 = 256 << 10;
@@ -36,8 +33,8 @@ struct State {
     read: u64,
     /// Whether it may be right when it is fetched anew.
     again: bool,
-    /// Whether what writes need not wait for readers: it has waited for them in vain.
-    unbounded: bool,
+    /// What is added to [`WINDOW`].
+    widened: u64,
     end: Option<End>,
 }
 
@@ -126,15 +123,22 @@ impl Incoming {
         matches!(self.lock().end, Some(End::Complete))
     }
 
-    /// Waits until what reads is not too far behind, or for as long as it makes sense to.
-    pub(crate) fn wait_for_readers(&self) {
-        let begun = Instant::now();
+    /// Whether more has arrived than needs to, as far as this blob goes.
+    pub(crate) fn is_ahead(&self) -> bool {
+        let state = self.lock();
+        state.arrived.saturating_sub(state.read) > WINDOW.saturating_add(state.widened)
+    }
+
+    /// Lets some more arrive before it is ahead.
+    pub(crate) fn widen(&self) {
         let mut state = self.lock();
-        while !state.unbounded && state.arrived.saturating_sub(state.read) > WINDOW {
-            let left = PATIENCE.saturating_sub(begun.elapsed());
-            state.unbounded = left.is_zero();
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        state.widened = state.widened.saturating_add(WINDOW);
+    }
+
+    /// Whether somebody reads it and has not read what is there.
+    pub(crate) fn is_being_read(&self) -> bool {
+        let state = self.lock();
+        state.read > 0 && state.arrived.saturating_sub(state.read) >= PIECE
     }
 
     /// A reader from the beginning.
@@ -285,22 +289,19 @@ mod tests {
     }
 
     #[test]
-    fn what_writes_waits_for_what_reads_but_not_for_ever() {
+    fn a_blob_is_ahead_when_much_of_it_waits() {
         let (incoming, file) = with(b"0123");
         incoming.begin(file, WINDOW);
-        incoming.wait_for_readers();
-        incoming.advance(WINDOW + 1);
-        let begun = Instant::now();
-        std::thread::scope(|scope| {
-            scope.spawn(|| incoming.reader().read(&mut [0; 1]).unwrap());
-            incoming.wait_for_readers();
-        });
-        assert!(begun.elapsed() < PATIENCE, "a reader was enough");
-        incoming.advance(3 * WINDOW);
-        incoming.wait_for_readers();
-        assert!(begun.elapsed() >= PATIENCE);
-        let again = Instant::now();
-        incoming.wait_for_readers();
-        assert!(again.elapsed() < PATIENCE, "it has waited once");
+        assert!(!incoming.is_ahead());
+        incoming.advance(WINDOW + 4);
+        assert!(incoming.is_ahead());
+        assert!(!incoming.is_being_read(), "nobody has begun");
+        assert_eq!(incoming.reader().read(&mut [0; 4]).unwrap(), 4);
+        assert!(!incoming.is_ahead());
+        assert!(incoming.is_being_read());
+        incoming.advance(2 * WINDOW);
+        assert!(incoming.is_ahead());
+        incoming.widen();
+        assert!(!incoming.is_ahead());
     }
 }

@@ -116,7 +116,7 @@ impl Registry {
     pub fn resolve(&self, reference: &Reference, platform: Option<&Platform>) -> Result<Resolved> {
         let (mut repository, descriptor) = self.find(reference, &reference.to_string())?;
         repository.keep = false;
-        repository.name = None;
+        repository.name = Mutex::default();
         let image = match select::resolve(&repository, &descriptor, LEVEL, &Wanted::new(platform.cloned())) {
             Ok(image) => Some(image),
             Err(Error::NoPlatform { .. }) if platform.is_none() => None,
@@ -155,7 +155,7 @@ impl Registry {
             cache: self.cache.clone(),
             progress: Arc::clone(&self.progress),
             keep: true,
-            name: may_ask.then(|| (name.to_owned(), descriptor.clone())),
+            name: Mutex::new(may_ask.then(|| (name.to_owned(), descriptor.clone()))),
             tally: Mutex::default(),
             layers: OnceLock::new(),
             downloads: Mutex::default(),

@@ -31,7 +31,7 @@ pub(crate) struct Repository {
     /// Whether documents go into the cache.
     pub(crate) keep: bool,
     /// The name that the cache is to have for the image, and what it means.
-    pub(crate) name: Option<(String, Descriptor)>,
+    pub(crate) name: Mutex<Option<(String, Descriptor)>>,
     pub(crate) tally: Mutex<Tally>,
     /// Which blobs stream; known when the documents have been read.
     pub(crate) layers: OnceLock<HashSet<Digest>>,
@@ -170,8 +170,8 @@ impl Repository {
         if let Some(downloads) = lock(&self.downloads).as_mut() {
             downloads.finish()?;
         }
-        match &self.name {
-            Some((name, descriptor)) => self.cache.name_image(name, descriptor),
+        match lock(&self.name).take() {
+            Some((name, descriptor)) => self.cache.name_image(&name, &descriptor),
             None => Ok(()),
         }
     }
