@@ -63,7 +63,7 @@ fn a_damaged_blob_is_found_and_fetched_anew() {
             sample.assert_built(&user.path(&image));
             let again = server.requests().into_iter().filter(|request| request.is_get());
             let again: Vec<_> = again.map(|request| request.path().rsplit('/').next().unwrap().to_owned()).collect();
-            assert_eq!(again, [digest.clone()], "{how}: that one and no other");
+            assert_eq!(again, std::slice::from_ref(digest), "{how}: that one and no other");
             assert_sound(Path::new(&cache));
             user.run(["cache", "verify", "--cache", &cache]).ok();
         });

@@ -116,13 +116,9 @@ fn kill_and_continue(sample: &Sample, server: &Server, moment: Duration, total: 
             continued += 1;
         }
     }
-    let here: u64 = complete
-        .iter()
-        .filter_map(|digest| {
-            sample.content.blobs_of("latest").contains(digest).then(|| sample.content.bytes(digest).len() as u64)
-        })
-        .chain(left.values().copied())
-        .sum();
+    let wanted = sample.content.blobs_of("latest");
+    let whole = complete.iter().filter(|digest| wanted.contains(digest));
+    let here: u64 = whole.map(|digest| sample.content.bytes(digest).len() as u64).chain(left.values().copied()).sum();
     assert_eq!(sent, total - here, "{moment:?}: not a byte twice: {run}");
     assert_sound(&cache);
     assert_eq!(partial(&cache), BTreeMap::new());

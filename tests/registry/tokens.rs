@@ -142,7 +142,7 @@ fn each_repository_has_a_token_of_its_own() {
     let issuer = Issuer::new();
     let script = issuer.clone();
     let server = sample.content.clone().serve_with(move |request| {
-        if request.path() == "/token" || issuer_knows(&script, request) {
+        if request.path() == "/token" || script.accepts(request) {
             return script.answer(request);
         }
         let repository = if request.path().contains("/other/") { "other/image" } else { "some/image" };
@@ -154,10 +154,6 @@ fn each_repository_has_a_token_of_its_own() {
     let scopes: Vec<_> =
         asked(&server).iter().map(|request| parts(request.target.split_once('?').unwrap().1)[0].clone()).collect();
     assert!(scopes.contains(&"scope=repository:some/image:pull".to_owned()), "{scopes:?}");
-}
-
-fn issuer_knows(issuer: &Issuer, request: &Request) -> bool {
-    issuer.accepts(request)
 }
 
 #[test]
