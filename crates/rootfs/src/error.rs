@@ -149,14 +149,29 @@ impl LayerError {
             Self::Open(error) => of_source(error),
             Self::Read(error) => of_read(error),
             Self::Blob(_) | Self::DiffId(_) => ErrorKind::Integrity,
-            Self::Content(error) => match sink_error(error) {
-                Some(error) => of_file_system(error),
-                None => ErrorKind::Integrity,
+            Self::Content(error) => match (sink_error(error), place_error(error)) {
+                (Some(error), _) => of_file_system(error),
+                (None, Some(error)) => of_source(error),
+                (None, None) => ErrorKind::Integrity,
             },
             Self::Write(error) => of_file_system(error),
             Self::Addition(error) => error.kind(),
         }
     }
+}
+
+/// The error of the place that the layer is read from, in an error of what decompresses it while it arrives.
+fn place_error(error: &banger_layers::Error) -> Option<&banger_oci::Error> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(error) =
+            error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref())
+        {
+            return Some(error);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// The writer's error in an error of the archive's reader, which passes on what its sink says.
