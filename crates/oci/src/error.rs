@@ -143,7 +143,9 @@ pub enum Error {
         unit: &'static str,
     },
     /// The list of a cache's images cannot be used.
-    #[error("{what} cannot be used; if it is removed, the cache forgets the names of its images, but not their content")]
+    #[error(
+        "{what} cannot be used; if it is removed, the cache forgets the names of its images, but not their content"
+    )]
     Names {
         /// The path of the cache's `index.json`.
         what: String,
