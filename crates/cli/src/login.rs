@@ -1,104 +1,28 @@
 //! `banger login` and `banger logout`
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use banger_oci::Reference;
-use banger_registry::credentials::{Credential, Environment, Fixed, Place, Store, registry};
+use banger_registry::credentials::{self, Credential, Environment, Fixed, Place, Store};
 use banger_registry::{Client, Error, Progress, Settings};
-use clap::ArgAction;
 
-use crate::config;
+use crate::args::{Login, Logout};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::password::{self, LIMIT};
 use crate::progress::{Shown, Task};
+use crate::registry;
 use crate::text::Line;
-use crate::values;
-
-/// Where one logs in when no registry is named.
-const DEFAULT: &str = "docker.io";
 
 const REFUSED: &str =
     "nothing was kept; many registries want a token in place of the password, made on their web pages";
 
-const LOGIN_HELP: &str = "\
-Name and password are tried at the registry, and kept only when it takes them: in docker's config
-file ($DOCKER_CONFIG/config.json or ~/.docker/config.json), by the credential helper that this file
-names, or in the file that --authfile or REGISTRY_AUTH_FILE names. docker, podman and skopeo read
-the same files.
-
-Examples:
-  banger login
-  banger login ghcr.io -u USER
-  echo \"$TOKEN\" | banger login ghcr.io -u USER --password-stdin";
-
-const LOGOUT_HELP: &str = "\
-What is known about the registry is removed from every file that banger looks into, and from the
-credential helpers that these files name.
-
-Examples:
-  banger logout ghcr.io
-  banger logout --all";
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = LOGIN_HELP)]
-pub(crate) struct Login {
-    /// Host of the registry, perhaps with a port
-    #[arg(default_value = DEFAULT)]
-    pub(crate) registry: String,
-
-    /// Name of the user [default: asked for]
-    #[arg(short, long, value_name = "USER")]
-    pub(crate) username: Option<String>,
-
-    /// Password or token; others on this machine can see it, so rather use --password-stdin [default: asked for]
-    #[arg(short, long, value_name = "PASSWORD", conflicts_with = "password_stdin", allow_hyphen_values = true)]
-    pub(crate) password: Option<String>,
-
-    /// Read the password from standard input
-    #[arg(long, requires = "username")]
-    pub(crate) password_stdin: bool,
-
-    /// File to keep the login in [default: docker's config file]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) authfile: Option<PathBuf>,
-
-    /// Trust the certificate authorities in FILE (PEM) too; can be repeated
-    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
-    pub(crate) ca: Vec<PathBuf>,
-
-    /// Speak to HOST without certificates, or without encryption; can be repeated
-    #[arg(long, value_name = "HOST[:PORT]", value_parser = values::host, action = ArgAction::Append)]
-    pub(crate) insecure: Vec<String>,
-
-    /// Settings of registries [default: ~/.config/banger/config.toml]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = LOGOUT_HELP)]
-pub(crate) struct Logout {
-    /// Host of the registry, perhaps with a port
-    #[arg(default_value = DEFAULT)]
-    pub(crate) registry: String,
-
-    /// Forget all registries
-    #[arg(long, conflicts_with = "registry")]
-    pub(crate) all: bool,
-
-    /// File to remove the login from [default: all that are looked into]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) authfile: Option<PathBuf>,
-}
-
 /// Tries a name and a password, and keeps them.
 pub(crate) fn login(login: &Login) -> Result<(), Failure> {
-    let host = registry(&login.registry).map_err(of)?;
+    let host = credentials::registry(&login.registry).map_err(of)?;
     let store = Store::new(login.authfile.as_deref(), &Environment::of_process()).map_err(of)?;
-    let settings = settings(login)?;
+    let settings = registry::settings(&login.hosts)?;
     if login.password.is_some() {
         warn("a password on the command line can be seen by others on this machine; --password-stdin hides it");
     }
@@ -128,7 +52,7 @@ pub(crate) fn logout(logout: &Logout) -> Result<(), Failure> {
     let (whom, forgotten) = if logout.all {
         ("any registry".to_owned(), store.erase_all())
     } else {
-        let host = registry(&logout.registry).map_err(of)?;
+        let host = credentials::registry(&logout.registry).map_err(of)?;
         let forgotten = store.erase(&host);
         (host, forgotten)
     };
@@ -140,16 +64,6 @@ pub(crate) fn logout(logout: &Logout) -> Result<(), Failure> {
         say(&format!("forgot the login to {name} ({place})"));
     }
     Ok(())
-}
-
-/// The settings under which the registry is asked.
-fn settings(login: &Login) -> Result<Settings, Failure> {
-    let mut settings = config::load(login.config.as_deref())?;
-    settings.ca.extend(login.ca.iter().cloned());
-    for host in &login.insecure {
-        settings.hosts.entry(host.clone()).or_default().insecure = true;
-    }
-    Ok(settings)
 }
 
 fn username(login: &Login, host: &str) -> Result<String, Failure> {

@@ -9,7 +9,7 @@ use banger_oci::cache::Cache;
 use banger_registry::credentials::{Credential, Credentials, Environment, Fixed, Search};
 use banger_registry::{Client, Registry, Settings};
 
-use crate::args::{Pull, RegistryOptions};
+use crate::args::{HostOptions, Pull, RegistryOptions};
 use crate::config;
 use crate::directories;
 use crate::exit::Exit;
@@ -36,7 +36,11 @@ pub(crate) fn open(
     layout: Option<&Path>,
     progress: &Arc<Shown>,
 ) -> Result<Registry, Failure> {
-    let settings = settings(options)?;
+    let mut settings = settings(&options.hosts)?;
+    if options.jobs.is_some() {
+        settings.jobs = options.jobs;
+        settings.hosts.values_mut().for_each(|host| host.jobs = None);
+    }
     check_certificates(&settings, references)?;
     let credentials = credentials(options, references)?;
     let progress: Arc<dyn banger_registry::Progress> = Arc::<Shown>::clone(progress);
@@ -56,14 +60,10 @@ pub(crate) fn open_cache(directory: &Path) -> Result<Cache, Failure> {
 }
 
 /// What the file says, and above it what the command line says.
-fn settings(options: &RegistryOptions) -> Result<Settings, Failure> {
+pub(crate) fn settings(options: &HostOptions) -> Result<Settings, Failure> {
     let mut settings = config::load(options.config.as_deref())?;
     for host in &options.insecure {
         settings.hosts.entry(host.clone()).or_default().insecure = true;
-    }
-    if options.jobs.is_some() {
-        settings.jobs = options.jobs;
-        settings.hosts.values_mut().for_each(|host| host.jobs = None);
     }
     settings.ca.extend(options.ca.iter().cloned());
     Ok(settings)

@@ -6,6 +6,7 @@ mod build;
 mod cache;
 mod fetch;
 mod inspect;
+mod login;
 mod registry;
 
 use std::path::PathBuf;
@@ -16,8 +17,8 @@ pub(crate) use self::build::Build;
 pub(crate) use self::cache::{Cache, CacheCommand, CacheLs, CachePrune, CacheRm, CacheVerify};
 pub(crate) use self::fetch::{Fetch, Resolve};
 pub(crate) use self::inspect::{Cat, Ls, Stat};
-pub(crate) use self::registry::{CacheOption, Pull, RegistryOptions};
-use crate::login::{Login, Logout};
+pub(crate) use self::login::{Login, Logout};
+pub(crate) use self::registry::{CacheOption, HostOptions, Pull, RegistryOptions};
 
 const EXIT_CODES: &str = "\
 Exit codes:

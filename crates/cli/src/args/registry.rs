@@ -36,6 +36,13 @@ pub(crate) struct RegistryOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) authfile: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) hosts: HostOptions,
+}
+
+/// What is set for hosts, wherever they are spoken to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HostOptions {
     /// Trust the certificate authorities in FILE (PEM) too; can be repeated
     #[arg(long, value_name = "FILE", action = ArgAction::Append)]
     pub(crate) ca: Vec<PathBuf>,
