@@ -4,7 +4,7 @@
 //! reader panics, hangs or takes memory out of proportion is a rule in all of them; what else is one stands at each.
 //! `fuzz/fuzz_targets` gives them to libFuzzer, `scripts/fuzz.sh` runs those; `tests/seeds.rs` runs each check on its seeds.
 //!
-//! - [`reference`]: what the user writes for an image, digests, platforms
+//! - [`mod@reference`]: what the user writes for an image, digests, platforms
 //! - [`challenge`]: a registry's `WWW-Authenticate`
 //! - [`credentials`]: files of Docker and Podman
 //! - [`document`]: indexes, manifests, configs
