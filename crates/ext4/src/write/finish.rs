@@ -1,7 +1,7 @@
 //! Turns contents and a tree into a file system.
 //!
-//! 1. Contents that the tree does not have are punched out of the file.
-//! 2. A plan is made: the size, and the place of everything whose length is known.
+//! 1. Contents that the tree does not have are punched out of the file. Meanwhile
+//! 2. a plan is made: the size, and the place of everything whose length is known.
 //! 3. Contents that stand beyond the end of the file system are moved into it. (Dead contents had pushed them out.)
 //! 4. Inodes, directories and the like are written, then what says which blocks and inodes are in use.
 
@@ -15,7 +15,6 @@ use super::segment::Segment;
 use super::tree::{Kind, Node, NodeId, Payload, Tree};
 use super::xattrs::Xattrs;
 use crate::Error;
-use crate::layout::Run;
 use crate::layout::geometry::physical;
 use crate::spec::inode::Timestamp;
 
@@ -77,11 +76,16 @@ impl Image {
         let time = Timestamp { seconds: options.time, nanoseconds: 0 };
         let lost_found = lost_found(&mut tree, time)?;
         let live = Live::new(&tree, segments)?;
-        let directories = Directories::new(&tree, lost_found, &options.hash_seed)?;
-        let demand = Demand::new(&tree, &live, &directories)?;
-        let mut plan = Plan::choose(options.size, &tree, &live, &demand)?;
-
-        self.clear(&live, &plan)?;
+        let (directories, demand, mut plan) = std::thread::scope(|scope| {
+            let cleared = scope.spawn(|| self.clear(&live));
+            let directories = Directories::new(&tree, lost_found, &options.hash_seed)?;
+            let demand = Demand::new(&tree, &live, &directories)?;
+            let plan = Plan::choose(options.size, &tree, &live, &demand)?;
+            // Nothing is written before all holes are there.
+            cleared.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok::<_, Error>((directories, demand, plan))
+        })?;
+        self.fit(&plan)?;
         let writer = Writer {
             image: self,
             tree: &tree,
@@ -106,17 +110,13 @@ impl Image {
         })
     }
 
-    /// Leaves nothing but live contents in the file, moves those that stand beyond the file system's end into it, and
-    /// gives the file its length.
-    fn clear(&self, live: &Live<'_>, plan: &Plan) -> Result<(), Error> {
-        for gap in live.gaps(live.end()) {
-            for run in physical(gap.start, gap.len) {
-                let stop = run.end().min(plan.end());
-                if run.start < stop {
-                    self.punch(Run { start: run.start, len: stop - run.start })?;
-                }
-            }
-        }
+    /// Leaves nothing but live contents in the file.
+    fn clear(&self, live: &Live<'_>) -> Result<(), Error> {
+        live.gaps(live.end()).flat_map(|gap| physical(gap.start, gap.len)).try_for_each(|run| self.punch(run))
+    }
+
+    /// Moves contents that stand beyond the file system's end into it, and gives the file its length.
+    fn fit(&self, plan: &Plan) -> Result<(), Error> {
         for &(linear, to) in plan.places.moved() {
             let mut at = to.start;
             for from in physical(linear, to.len) {
