@@ -125,9 +125,13 @@ impl Repository {
                 Ok(_) => {
                     let mut verifier = Verifier::new(descriptor.digest.algorithm());
                     verifier.update(&bytes);
-                    let damaged = |source| Error::Integrity { what: format!("{what} of {host}"), source };
-                    verifier.finish(&descriptor.digest, Some(descriptor.size)).map_err(damaged)?;
-                    return Ok(bytes);
+                    let Err(source) = verifier.finish(&descriptor.digest, Some(descriptor.size)) else {
+                        return Ok(bytes);
+                    };
+                    // Where it was a mirror, somebody else can be asked.
+                    if !client.distrust(&self.reference, &host) {
+                        return Err(Error::Integrity { what: format!("{what} of {host}"), source });
+                    }
                 }
                 Err(error) => attempts.wait(body.into_inner().broken(error), false)?,
             }
