@@ -173,9 +173,13 @@ pub(crate) fn soundness(cache: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Entries of a layout's index.
+/// Entries of a layout's index. A cache whose maker was killed in its first moment has none yet.
 pub(crate) fn images(layout: &Path) -> Vec<Value> {
-    let index: Value = serde_json::from_slice(&std::fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let index = match std::fs::read(layout.join("index.json")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        index => index.unwrap(),
+    };
+    let index: Value = serde_json::from_slice(&index).unwrap();
     index["manifests"].as_array().unwrap().clone()
 }
 
