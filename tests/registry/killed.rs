@@ -90,7 +90,10 @@ fn kill_and_continue(sample: &Sample, server: &Server, moment: Duration, total: 
     let cache = user.cache();
     assert_sound(&cache);
     let complete = blobs(&cache);
-    let left = partial(&cache);
+    let wanted = sample.content.blobs_of("latest");
+    let mut left = partial(&cache);
+    // A config is fetched in one piece, and again where it was not published.
+    left.remove(&wanted[0]);
     assert!(left.keys().all(|digest| !complete.contains(digest)), "{moment:?}: partial and complete");
     if was_killed && cache.join("index.json").exists() {
         assert!(images(&cache).is_empty() || left.is_empty(), "{moment:?}: named before it is complete");
@@ -116,7 +119,6 @@ fn kill_and_continue(sample: &Sample, server: &Server, moment: Duration, total: 
             continued += 1;
         }
     }
-    let wanted = sample.content.blobs_of("latest");
     let whole = complete.iter().filter(|digest| wanted.contains(digest));
     let here: u64 = whole.map(|digest| sample.content.bytes(digest).len() as u64).chain(left.values().copied()).sum();
     assert_eq!(sent, total - here, "{moment:?}: not a byte twice: {run}");
