@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use banger_oci::{BlobReader, Descriptor, Digest, Error, ErrorKind, Reference, Re
 use crate::body::Body;
 use crate::client::Client;
 use crate::incoming::{Failure, Incoming};
+use crate::lock::lock;
 use crate::progress::{Event, Progress};
 
 /// Bytes that are read from a connection at once.
@@ -37,8 +38,7 @@ pub(crate) struct Route {
 
 /// Blobs that are being fetched.
 ///
-/// When it is dropped, what has arrived is brought to its place before, if that is everything; otherwise it is left as it is,
-/// to be resumed.
+/// When it is dropped, what has not arrived is given up, and left as it is, to be resumed.
 #[derive(Debug)]
 pub(crate) struct Downloads {
     shared: Arc<Shared>,
@@ -229,9 +229,9 @@ impl Shared {
             if count == 0 {
                 return Ok(());
             }
-            let new = usize::try_from(known).unwrap_or(usize::MAX).min(count);
-            known = known.saturating_sub(new as u64);
-            let piece = buffer.get(new..count).unwrap_or_default();
+            let skipped = usize::try_from(known).unwrap_or(usize::MAX).min(count);
+            known = known.saturating_sub(skipped as u64);
+            let piece = buffer.get(skipped..count).unwrap_or_default();
             if let Err(error) = partial.append(piece) {
                 // What goes on beyond its end was wrong from the beginning.
                 let is_longer = error.kind() == ErrorKind::Malformed;
@@ -242,9 +242,7 @@ impl Shared {
             self.pace(incoming);
         }
     }
-}
 
-impl Shared {
     /// Waits while a blob is ahead and what reads has enough to do.
     ///
     /// It never waits for what cannot come: who reads a blob needs nothing but what is there, whoever holds the others. Not
@@ -263,11 +261,6 @@ impl Shared {
             std::thread::sleep(PACE);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No statement that can panic stands between two that belong together.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A thread that panics must not leave others to wait for its blob.

@@ -11,6 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use banger_oci::{Arriving, Error, PlaceError};
 
+use crate::lock::lock;
+
 /// Bytes that may have arrived without having been read.
 const WINDOW: u64 = 8 << 20;
 
@@ -147,8 +149,7 @@ impl Incoming {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No statement that can panic stands between two that belong together.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -20,6 +20,7 @@ mod endpoint;
 mod error;
 mod incoming;
 pub mod limits;
+mod lock;
 mod progress;
 mod proxy;
 mod pull;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::io::{Cursor, Read};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use banger_oci::cache::{Cache, Guard, Ingest};
 use banger_oci::limits::{CONFIG_BYTES, MANIFEST_BYTES};
@@ -13,6 +13,7 @@ use banger_oci::{BlobReader, Blobs, Descriptor, Digest, Error, Reference, Result
 
 use crate::client::Client;
 use crate::download::{Downloads, Purpose, Route};
+use crate::lock::lock;
 use crate::progress::{BlobSummary, Event, Progress};
 
 /// Blobs of an image for all its platforms: those of the largest official images are some hundreds.
@@ -270,9 +271,4 @@ impl Drop for Repository {
             self.progress.event(Event::Warning(format!("the image is not in the cache: {error}")));
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No statement that can panic stands between two that belong together.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -15,6 +15,7 @@ use ureq::{Agent, Proxy};
 use crate::endpoint::Site;
 use crate::error::Error;
 use crate::limits::{HEADER_BYTES, INPUT_BUFFER, INSECURE_CONNECT};
+use crate::lock::lock;
 use crate::proxy::Proxies;
 use crate::tls::Trust;
 use crate::url::{Scheme, Url};
@@ -219,7 +220,7 @@ impl Transport {
             timeout: site.timeout,
             proxy: self.proxies.of(url).cloned(),
         };
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = lock(&self.agents);
         if let Some(agent) = agents.get(&way) {
             return Ok(agent.clone());
         }

@@ -4,10 +4,11 @@
 //! one, the others wait for it and share it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::Grant;
+use crate::lock::lock;
 
 /// Grants by host and repository.
 #[derive(Debug, Default)]
@@ -57,11 +58,6 @@ impl Slot {
         *current = Some(grant.clone());
         Ok(grant)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A grant is replaced as a whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use std::time::Duration;
 use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use ureq::http::{HeaderName, HeaderValue, Method, Response};
 
-use super::{Client, document, lock};
+use super::{Client, document};
 use crate::auth::Grant;
 use crate::body::read_beginning;
 use crate::endpoint::{Endpoint, Site};
 use crate::error::Error;
 use crate::limits::{ERROR_BYTES, REDIRECTS, TOKEN_DOUBT};
+use crate::lock::lock;
 use crate::redirect::{is_redirect, next};
 use crate::retry::retry_after;
 use crate::transport::{Call, Fault};

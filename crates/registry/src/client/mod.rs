@@ -19,7 +19,7 @@ mod range;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use banger_oci::limits::MANIFEST_BYTES;
@@ -34,6 +34,7 @@ use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::limits::MIRROR_REST;
+use crate::lock::lock;
 use crate::progress::{Event, Progress};
 use crate::proxy::Proxies;
 use crate::retry::Attempts;
@@ -340,9 +341,4 @@ impl fmt::Debug for Client {
             .field("transport", &self.transport)
             .finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each is changed by a single call.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use banger_oci::Reference;
@@ -23,6 +23,7 @@ use super::helper::Helpers;
 use super::keys::{Scope, servers};
 use super::{Credential, Credentials, disk};
 use crate::Error;
+use crate::lock::lock;
 
 /// How long an answer is used again. A helper may take a second, and each layer asks; but what it gives may be for an hour
 /// only.
@@ -140,7 +141,7 @@ impl Search {
 impl Credentials for Search {
     fn find(&self, name: &Reference) -> Result<Option<Credential>, Error> {
         // The lock is held while a helper runs: whoever wants the same waits for the one answer.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let key = name.name();
         if let Some((when, credential)) = state.found.get(&key)
             && when.elapsed() < FRESH
