@@ -1,0 +1,66 @@
+//! Process 1 of a guest: prepares what is needed, and then becomes the image's own init, or stays what it is.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use banger_protocol::boot::BootMode;
+
+use super::{fail, mounts, set_hostname, supervise};
+use crate::console;
+use crate::settings::{CommandLine, Settings};
+use crate::sys::{self, Session};
+
+/// The running program's own file.
+const SELF: &str = "/proc/self/exe";
+
+/// The name under which it is the service.
+const SERVICE: &str = "banger-vsock-agent";
+
+/// Runs as process 1. Does not return: the machine ends, or another program goes on in this process.
+pub fn run() -> ! {
+    let mut problems = mounts::first();
+    // Without a console there is nobody to tell it to.
+    let _ = mounts::open_console();
+    let settings = Settings::read();
+    problems.extend(set_hostname(&settings).err());
+    let mode = settings.boot.mode;
+    if mode == BootMode::Workload {
+        let line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+        let writable = mounts::make_root_writable(&CommandLine::parse(&line));
+        problems.extend(writable.err().map(|error| format!("making / writable: {error}")));
+    }
+    if matches!(mode, BootMode::Init | BootMode::Workload) {
+        problems.extend(mounts::rest());
+    }
+    for problem in &problems {
+        console::say(problem);
+    }
+    match mode {
+        BootMode::Workload => supervise::run(),
+        mode => {
+            // Others have a file that starts the service.
+            if mode == BootMode::Init
+                && let Err(error) = service().spawn()
+            {
+                console::say(&format!("the service was not started: {error}"));
+            }
+            hand_over(settings.boot.init.as_deref().unwrap_or("/sbin/init"))
+        }
+    }
+}
+
+/// The service, to be started.
+pub(super) fn service() -> Command {
+    // By its path rather than by the link, after which the kernel would name the process.
+    let mut service = Command::new(fs::read_link(SELF).unwrap_or_else(|_| SELF.into()));
+    service.arg0(SERVICE);
+    sys::prepare(&mut service, None, Session::Inherited);
+    service
+}
+
+/// Goes on as the image's own init, with the arguments that the kernel gave.
+fn hand_over(init: &str) -> ! {
+    let error = Command::new(init).args(std::env::args_os().skip(1)).exec();
+    fail("init", &format!("{init}: {error}"))
+}

@@ -1,0 +1,24 @@
+//! What runs in a guest: one program with several roles, which it takes by its process number and its name.
+//!
+//! - [`boot`]: process 1, in banger's initial RAM disk and in a guest
+//! - [`run`]: the service, and the programs that an image's init starts; [`service`]: what it answers the host
+//! - [`state`]: what the service knows; [`settings`]: what is wanted
+//! - [`network`], [`grow`], [`workload`], [`first_boot`]: what is done at boot
+//! - [`launch`], [`users`]: how a program of the guest is started
+//! - [`sys`]: system calls that have no safe binding
+
+pub mod boot;
+pub mod console;
+pub mod file;
+pub mod first_boot;
+pub mod grow;
+pub mod hello;
+pub mod launch;
+pub mod network;
+pub mod run;
+pub mod service;
+pub mod settings;
+pub mod state;
+pub mod sys;
+pub mod users;
+pub mod workload;
