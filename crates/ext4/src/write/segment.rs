@@ -4,6 +4,7 @@
 //! space of the image, its *base*, may be known only later. Until then they stand in a segment file of their own.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 
 use super::image::{BLOCK, Image, copy, punch, reserve, write_pair};
 use crate::Error;
@@ -257,6 +258,31 @@ impl Segment {
     /// [`Error::Misuse`] if the segment is in its place already; [`Error::Io`].
     pub fn place(&mut self, base: u64) -> Result<(), Error> {
         self.blocks.place(base)
+    }
+
+    /// The bytes of content `index`, holes as zeros: the first `limit` of them.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if the segment has not been placed or has no such content; [`Error::Io`].
+    pub fn read(&self, index: u32, limit: usize) -> Result<Vec<u8>, Error> {
+        let (Some((size, extents)), Some(base)) = (self.contents.get(index), self.base()) else {
+            return Err(Error::Misuse("a content that is not in its place is read"));
+        };
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(limit)];
+        for extent in extents {
+            let mut at = u64::from(extent.logical) * BLOCK;
+            for run in geometry::physical(base + u64::from(extent.start), extent.len.into()) {
+                let end = (at + run.len * BLOCK).min(bytes.len() as u64);
+                let part = usize::try_from(at).ok().zip(usize::try_from(end).ok());
+                if let Some(part) = part.and_then(|(start, end)| bytes.get_mut(start..end)) {
+                    let offset = run.start * BLOCK;
+                    let read = self.blocks.image.file().read_exact_at(part, offset);
+                    read.map_err(|error| Error::io("read the image", offset, error))?;
+                }
+                at += run.len * BLOCK;
+            }
+        }
+        Ok(bytes)
     }
 }
 

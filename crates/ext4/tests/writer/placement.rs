@@ -339,3 +339,26 @@ fn the_size_that_is_chosen_leaves_room() {
     assert_eq!(summary.size, 1251 << 20);
     assert!(summary.free_blocks > 45_000 && summary.free_inodes > 50_000, "{summary:?}");
 }
+
+#[test]
+fn contents_can_be_read_back_when_they_are_in_their_place() {
+    let bench = Bench::new();
+    let mut writer = bench.image.content();
+    for seed in 0..7 {
+        write(&mut writer, seed, 5000);
+    }
+    let mut segment = writer.done().unwrap();
+    assert!(matches!(segment.read(0, 1), Err(Error::Misuse(_))), "it is in a segment file yet");
+    // Across the head of a group.
+    segment.place(32_700).unwrap();
+    for seed in 0..7 {
+        let mut expected = noise(seed, 10_000 + (seed as usize * 7919) % 300_000);
+        if seed.is_multiple_of(3) {
+            expected.resize(expected.len() + seed as usize * 1000, 0);
+            expected.extend_from_slice(b"after the hole");
+        }
+        assert_eq!(segment.read(seed as u32, usize::MAX).unwrap(), expected, "{seed}");
+        assert_eq!(segment.read(seed as u32, 5001).unwrap(), expected[..5001], "{seed}");
+    }
+    assert!(matches!(segment.read(7, 1), Err(Error::Misuse(_))));
+}
