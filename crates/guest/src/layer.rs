@@ -1,0 +1,335 @@
+//! The guest layer: the agent, and what starts it, as one more layer on top of all others.
+//!
+//! It is put through the same merge, so the rules of docs/layers.md are its rules: symbolic links on the way to a place are followed
+//! inside the image, and what the image has *at* one of the places below is replaced. Directories that exist stay as they are.
+//! Nothing in it depends on anything but the tree below it, the options, the image's config and the agent.
+
+use std::io;
+
+use banger_layers::ContentSink;
+use banger_layers::tree::{Node, Tree};
+use banger_protocol::boot::{Boot, BootMode};
+use banger_protocol::paths;
+use banger_protocol::settings::{Guest, VERSION};
+
+use crate::agent;
+use crate::boot_mode;
+use crate::contents::{Contents, ContentsError};
+use crate::follow::is_program;
+use crate::options::Options;
+
+/// A file of the layer: its path, and its bytes.
+type Text = (&'static str, &'static [u8]);
+
+/// A file of this crate under its path in the image.
+macro_rules! text {
+    ($path:literal, $file:literal) => {
+        ($path, include_bytes!(concat!("../files/", $file)))
+    };
+}
+
+const NETWORK_UNIT: Text = text!("/etc/systemd/system/banger-network.service", "systemd/banger-network.service");
+const AGENT_UNIT: Text = text!("/etc/systemd/system/banger-vsock-agent.service", "systemd/banger-vsock-agent.service");
+const FIRST_BOOT_UNIT: Text =
+    text!("/etc/systemd/system/banger-first-boot.service", "systemd/banger-first-boot.service");
+const BEFORE_SSHD_UNIT: Text =
+    text!("/etc/systemd/system/banger-first-boot.service.d/before-sshd.conf", "systemd/before-sshd.conf");
+/// Where systemd finds what multi-user.target wants.
+const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
+
+const NETWORK_SCRIPT: Text = text!("/etc/init.d/banger-network", "openrc/banger-network");
+const AGENT_SCRIPT: Text = text!("/etc/init.d/banger-vsock-agent", "openrc/banger-vsock-agent");
+const FIRST_BOOT_SCRIPT: Text = text!("/etc/init.d/banger-first-boot", "openrc/banger-first-boot");
+const BEFORE_SSHD_SCRIPT: Text = text!("/etc/conf.d/banger-first-boot", "openrc/before-sshd.conf");
+/// Where OpenRC finds what it starts.
+const RUNLEVEL: &str = "/etc/runlevels/default";
+
+const VSOCK_MODULE: Text = text!("/etc/modules-load.d/banger-vsock.conf", "modules-load.d/banger-vsock.conf");
+const NO_VSOCK_MODULE: Text = text!("/etc/modules-load.d/banger-vsock.conf", "modules-load.d/no-vsock.conf");
+
+/// Each asks a device of the console for a login, and waits for udev to announce it. The consoles are those of QEMU, Firecracker and Cloud
+/// Hypervisor. No unit of a disk is among them: an fstab may need it.
+const CONSOLE_UNITS: [&str; 3] =
+    ["serial-getty@ttyS0.service", "serial-getty@ttyAMA0.service", "serial-getty@hvc0.service"];
+const MASK: &[u8] = b"/dev/null";
+
+/// Where udev's daemon is, and the file that masks its unit.
+const UDEV: [&str; 2] = ["/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd"];
+const UDEV_MASK: &str = "/etc/systemd/system/systemd-udevd.service";
+
+/// Where an SSH server is, on all distributions that have one.
+const SSHD: [&str; 2] = ["/usr/sbin/sshd", "/usr/bin/sshd"];
+const OPENRC_RUN: &str = "/sbin/openrc-run";
+
+/// Writes the layer for the image with this tree, whose contents `read` reads as [`boot_mode::Image`] has it. `config` is the image's, as
+/// it was found, where it has one.
+///
+/// # Errors
+/// The sink did not take a content, or /etc/inittab cannot be read.
+pub fn write<S>(
+    contents: &mut Contents<'_, S>,
+    tree: &Tree,
+    read: &dyn Fn(u32, u32, usize) -> io::Result<Vec<u8>>,
+    options: &Options,
+    config: Option<&[u8]>,
+) -> Result<Boot, ContentsError<S::Error>>
+where
+    S: ContentSink<Error: std::error::Error>,
+{
+    let has_command = options.command.is_some() || config.is_some_and(has_command);
+    let boot = boot_mode::decide(boot_mode::Image { tree, read, has_command }).map_err(ContentsError::Read)?;
+    write_agent(contents, options, config, &boot)?;
+    let ships_sshd = SSHD.iter().any(|path| is_program(tree, path.as_bytes()));
+    let first_boot = ships_sshd || options.sshd;
+    write_systemd(contents, first_boot, ships_sshd)?;
+    if boot.mode == BootMode::Systemd {
+        contents.file(b"/etc/machine-id", 0o444, b"")?;
+        if !has_udev(tree) {
+            for unit in CONSOLE_UNITS {
+                contents.symlink(&join("/etc/systemd/system", unit), MASK)?;
+            }
+        }
+    }
+    if is_program(tree, OPENRC_RUN.as_bytes()) {
+        write_openrc(contents, first_boot, ships_sshd)?;
+    }
+    put(contents, if has_vsock_module(tree) { VSOCK_MODULE } else { NO_VSOCK_MODULE }, 0o644)?;
+    if boot.mode == BootMode::Workload {
+        contents.symlink(b"/sbin/init", paths::AGENT.as_bytes())?;
+    }
+    if let Some(hostname) = &options.hostname {
+        contents.file(b"/etc/hostname", 0o644, format!("{hostname}\n").as_bytes())?;
+    }
+    Ok(boot)
+}
+
+/// Whether an image's config has a command (image specification, config.md).
+fn has_command(config: &[u8]) -> bool {
+    let config: serde_json::Value = serde_json::from_slice(config).unwrap_or_default();
+    let is_set = |field: &str| match config.pointer(field) {
+        Some(serde_json::Value::Array(words)) => !words.is_empty(),
+        // Old builders wrote commands as strings.
+        Some(serde_json::Value::String(command)) => !command.is_empty(),
+        _ => false,
+    };
+    is_set("/config/Entrypoint") || is_set("/config/Cmd")
+}
+
+/// The agent under its names, and what it is told.
+fn write_agent<S>(
+    contents: &mut Contents<'_, S>,
+    options: &Options,
+    config: Option<&[u8]>,
+    boot: &Boot,
+) -> Result<(), ContentsError<S::Error>>
+where
+    S: ContentSink<Error: std::error::Error>,
+{
+    contents.file(paths::AGENT.as_bytes(), 0o755, agent::BYTES)?;
+    for name in [paths::NETWORK_BOOTSTRAP, paths::FIRST_BOOT] {
+        contents.symlink(name.as_bytes(), paths::AGENT.as_bytes())?;
+    }
+    if let Some(config) = config {
+        contents.file(paths::IMAGE.as_bytes(), 0o644, config)?;
+    }
+    let guest = Guest {
+        version: VERSION,
+        boot: boot.clone(),
+        hostname: options.hostname.clone(),
+        ssh_keys: options.ssh_keys.clone(),
+        env: options.env.clone(),
+        command: options.command.clone(),
+        sshd: options.sshd,
+    };
+    // Texts, and maps of them: nothing that JSON cannot say.
+    let mut json = serde_json::to_vec_pretty(&guest).unwrap_or_default();
+    json.push(b'\n');
+    // Variables may be secrets, and the agent is root.
+    contents.file(paths::GUEST.as_bytes(), 0o600, &json)
+}
+
+fn write_systemd<S>(
+    contents: &mut Contents<'_, S>,
+    first_boot: bool,
+    ships_sshd: bool,
+) -> Result<(), ContentsError<S::Error>>
+where
+    S: ContentSink<Error: std::error::Error>,
+{
+    let units = [Some(NETWORK_UNIT), Some(AGENT_UNIT), first_boot.then_some(FIRST_BOOT_UNIT)];
+    for unit in units.into_iter().flatten() {
+        put(contents, unit, 0o644)?;
+        contents.symlink(&join(WANTS, file_name(unit.0)), unit.0.as_bytes())?;
+    }
+    if ships_sshd {
+        put(contents, BEFORE_SSHD_UNIT, 0o644)?;
+    }
+    Ok(())
+}
+
+fn write_openrc<S>(
+    contents: &mut Contents<'_, S>,
+    first_boot: bool,
+    ships_sshd: bool,
+) -> Result<(), ContentsError<S::Error>>
+where
+    S: ContentSink<Error: std::error::Error>,
+{
+    let scripts = [Some(NETWORK_SCRIPT), Some(AGENT_SCRIPT), first_boot.then_some(FIRST_BOOT_SCRIPT)];
+    for script in scripts.into_iter().flatten() {
+        put(contents, script, 0o755)?;
+        contents.symlink(&join(RUNLEVEL, file_name(script.0)), script.0.as_bytes())?;
+    }
+    if ships_sshd {
+        put(contents, BEFORE_SSHD_SCRIPT, 0o644)?;
+    }
+    Ok(())
+}
+
+fn put<S>(contents: &mut Contents<'_, S>, (path, bytes): Text, mode: u16) -> Result<(), ContentsError<S::Error>>
+where
+    S: ContentSink<Error: std::error::Error>,
+{
+    contents.file(path.as_bytes(), mode, bytes)
+}
+
+/// Whether there is somebody who announces devices to systemd.
+fn has_udev(tree: &Tree) -> bool {
+    let directory = UDEV_MASK.trim_end_matches(|c| c != '/');
+    let name = file_name(UDEV_MASK).as_bytes();
+    let mask = tree.lookup(directory.as_bytes()).ok().and_then(|directory| {
+        tree.read_dir(directory).find(|dirent| dirent.name == name).map(|dirent| tree.inode(dirent.inode).node)
+    });
+    mask != Some(Node::Symlink { target: MASK }) && UDEV.iter().any(|path| is_program(tree, path.as_bytes()))
+}
+
+/// Whether some kernel's modules are there, with that for vsock.
+fn has_vsock_module(tree: &Tree) -> bool {
+    let Ok(modules) = tree.lookup(b"/lib/modules") else { return false };
+    tree.read_dir(modules).any(|version| {
+        ["", ".xz", ".zst", ".gz"].iter().any(|suffix| {
+            let name = format!("/kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko{suffix}");
+            tree.lookup(&[b"/lib/modules/", version.name, name.as_bytes()].concat()).is_ok()
+        })
+    })
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+fn join(directory: &str, name: &str) -> Vec<u8> {
+    format!("{directory}/{name}").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use banger_layers::entry::{Kind, Time};
+    use banger_protocol::boot::BootMode;
+
+    use super::*;
+    use crate::testing::{Kept, tree};
+
+    const TIME: Time = Time { seconds: 7, nanoseconds: 9 };
+
+    /// What the layer brings on top of these names: of each path a link's target, or a file's content.
+    fn brought(names: &[(&str, &str)], options: &Options) -> (Boot, BTreeMap<String, String>) {
+        let mut kept = Kept::default();
+        let mut contents = Contents::new(&mut kept, TIME);
+        let boot = write(&mut contents, &tree(names), &|_, _, _| Ok(Vec::new()), options, Some(b"{}")).unwrap();
+        let entries = contents.into_entries();
+        let mut brought = BTreeMap::new();
+        for entry in entries.iter() {
+            assert_eq!((entry.mtime, entry.uid, entry.gid), (TIME, 0, 0));
+            let text = match entry.kind {
+                Kind::File { content, size } => {
+                    assert_eq!(kept.0[content as usize].len() as u64, size);
+                    &kept.0[content as usize][..]
+                }
+                Kind::Symlink { target } => target,
+                kind => panic!("{kind:?}"),
+            };
+            let path = String::from_utf8(entry.path.to_vec()).unwrap();
+            assert!(brought.insert(path, String::from_utf8_lossy(text).into_owned()).is_none());
+        }
+        (boot, brought)
+    }
+
+    fn paths(names: &[(&str, &str)], options: &Options) -> Vec<String> {
+        brought(names, options).1.into_keys().collect()
+    }
+
+    const SYSTEMD: [(&str, &str); 2] = [("usr/lib/systemd/systemd", "x"), ("sbin/init", "/usr/lib/systemd/systemd")];
+
+    #[test]
+    fn an_image_without_anything_gets_an_init() {
+        let (boot, brought) = brought(&[], &Options::default());
+        assert_eq!(boot.mode, BootMode::Workload);
+        assert_eq!(brought["/sbin/init"], paths::AGENT);
+        assert_eq!(brought[paths::IMAGE], "{}");
+        let guest: Guest = serde_json::from_str(&brought[paths::GUEST]).unwrap();
+        assert_eq!((guest.version, guest.boot), (VERSION, boot));
+        assert!(!brought.keys().any(|path| path.contains("first-boot.service") || path.contains("machine-id")));
+    }
+
+    #[test]
+    fn consoles_are_masked_where_nobody_announces_them() {
+        let mask = "/etc/systemd/system/serial-getty@ttyS0.service";
+        let with = |more: &[(&'static str, &'static str)]| {
+            let names: Vec<_> = SYSTEMD.iter().chain(more).copied().collect();
+            brought(&names, &Options::default()).1
+        };
+        assert_eq!(with(&[])[mask], "/dev/null");
+        assert_eq!(with(&[])["/etc/machine-id"], "");
+        let udev = ("usr/lib/systemd/systemd-udevd", "x");
+        assert!(!with(&[udev]).contains_key(mask));
+        assert!(!with(&[("lib/systemd/systemd-udevd", "../../bin/udevadm"), ("bin/udevadm", "x")]).contains_key(mask));
+        assert!(with(&[udev, ("etc/systemd/system/systemd-udevd.service", "/dev/null")]).contains_key(mask));
+        // An image without systemd has nothing that waits.
+        assert!(!brought(&[], &Options::default()).1.contains_key(mask));
+    }
+
+    #[test]
+    fn the_first_boot_has_something_to_do_where_there_is_an_ssh_server_or_shall_be() {
+        let unit = FIRST_BOOT_UNIT.0.to_owned();
+        let ordered = BEFORE_SSHD_UNIT.0.to_owned();
+        let sshd = Options { sshd: true, ..Options::default() };
+        for (names, options, expected) in [
+            (&[][..], Options::default(), [false, false]),
+            (&[], sshd.clone(), [true, false]),
+            (&[("usr/sbin/sshd", "x")], Options::default(), [true, true]),
+            (&[("usr/sbin", "bin"), ("usr/bin/sshd", "x")], sshd, [true, true]),
+        ] {
+            let paths = paths(names, &options);
+            assert_eq!([paths.contains(&unit), paths.contains(&ordered)], expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn openrc_is_told_where_it_is() {
+        let scripts = |names: &[(&str, &str)]| {
+            let brought = brought(names, &Options::default()).1;
+            brought.into_iter().filter(|(path, _)| path.contains("/runlevels/")).collect::<Vec<_>>()
+        };
+        assert_eq!(scripts(&[]), []);
+        let links = ["network", "vsock-agent"]
+            .map(|name| (format!("/etc/runlevels/default/banger-{name}"), format!("/etc/init.d/banger-{name}")));
+        assert_eq!(scripts(&[("sbin/openrc-run", "x")]), links);
+    }
+
+    #[test]
+    fn the_module_is_named_where_it_is() {
+        let asked = |names: &[(&str, &str)]| {
+            let text = brought(names, &Options::default()).1.remove(VSOCK_MODULE.0).unwrap();
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&[("lib/modules/6.1/kernel/fs/ext4.ko", "-")]), [""; 0]);
+        for path in ["lib/modules/6.1", "usr/lib/modules/6.1"] {
+            let module = format!("{path}/kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko.xz");
+            let link = if path.starts_with("usr") { ("lib", "usr/lib") } else { ("unused", "unused") };
+            assert_eq!(asked(&[link, (&module, "-")]), ["vmw_vsock_virtio_transport"]);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What a guest layer can be told.
+
+use std::collections::BTreeMap;
+
+/// What is set for a guest when its image is built; all of it ends up in
+/// [`settings::Guest`](banger_protocol::settings::Guest).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The host name.
+    pub hostname: Option<String>,
+    /// Lines of root's `authorized_keys`.
+    pub ssh_keys: Vec<String>,
+    /// Variables on top of the image's.
+    pub env: BTreeMap<String, String>,
+    /// Instead of the image's `Cmd`.
+    pub command: Option<Vec<String>>,
+    /// There is to be an SSH server after the first boot.
+    pub sshd: bool,
+}
