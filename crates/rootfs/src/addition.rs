@@ -21,6 +21,7 @@ use banger_layers::tree::{Node, Tree};
 use sha2::{Digest as _, Sha256};
 
 use crate::content_id::hex;
+use crate::entry_digest::account;
 use crate::error::{Error, IoContext, LayerError};
 use crate::options::Addition;
 
@@ -178,42 +179,8 @@ where
             mtime: Time { seconds: metadata.mtime(), nanoseconds },
             xattrs,
         };
-        self.account(&entry, &borrowed);
+        account(&mut self.digest, &entry, &borrowed);
         Ok(self.entries.push(entry).map_err(banger_layers::Error::from)?)
-    }
-
-    /// Counts an entry into the digest, each text with its length before it.
-    fn account(&mut self, entry: &Entry<'_>, attributes: &[(&[u8], &[u8])]) {
-        let (letter, numbers, text): (u8, [u64; 2], &[u8]) = match entry.kind {
-            Kind::Directory => (b'd', [0, 0], b""),
-            Kind::File { size, .. } => (b'f', [size, 0], b""),
-            Kind::Symlink { target } => (b'l', [0, 0], target),
-            Kind::Hardlink { target } => (b'h', [0, 0], target),
-            Kind::CharDevice { major, minor } => (b'c', [major.into(), minor.into()], b""),
-            Kind::BlockDevice { major, minor } => (b'b', [major.into(), minor.into()], b""),
-            Kind::Fifo => (b'p', [0, 0], b""),
-            Kind::Socket => (b's', [0, 0], b""),
-        };
-        let [first, second] = numbers;
-        let seconds = entry.mtime.seconds.cast_unsigned();
-        let fixed = [
-            first,
-            second,
-            entry.mode.into(),
-            entry.uid.into(),
-            entry.gid.into(),
-            seconds,
-            entry.mtime.nanoseconds.into(),
-        ];
-        self.digest.update([letter]);
-        for number in fixed {
-            self.digest.update(number.to_le_bytes());
-        }
-        let texts = [entry.path, text].into_iter().chain(attributes.iter().flat_map(|(name, value)| [*name, *value]));
-        for text in texts {
-            self.digest.update((text.len() as u64).to_le_bytes());
-            self.digest.update(text);
-        }
     }
 }
 

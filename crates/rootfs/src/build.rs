@@ -10,6 +10,7 @@ use crate::checksum;
 use crate::content_id::Inputs;
 use crate::disk;
 use crate::error::{Error, IoContext, LayerError};
+use crate::guest::{self, Guest};
 use crate::options::Options;
 use crate::output::{self, Output};
 use crate::pipeline::{self, Input};
@@ -68,6 +69,7 @@ fn build_from(
     for warning in image.warnings() {
         progress.event(Event::Warning(warning.to_string()));
     }
+    let guest = Guest::open(image, options)?;
     let inputs: Vec<Input<'_>> =
         image.layers().iter().map(Input::Layer).chain(options.additions.iter().map(Input::Addition)).collect();
     let summaries: Vec<LayerSummary> = inputs.iter().map(Input::summary).collect();
@@ -81,12 +83,14 @@ fn build_from(
     if options.sync {
         target = target.with_write_back();
     }
-    let unpacked = pipeline::unpack(&inputs, &target, options.jobs, time, progress)?;
+    let mut unpacked = pipeline::unpack(&inputs, &target, options.jobs, time, progress)?;
+    let guest::Applied { boot, digests: of_guest } = guest.apply(&mut unpacked, &target, time)?;
     seconds.layers = clock.lap();
 
     progress.event(Event::Stage(Stage::Metadata));
     let (of_image, of_additions) = unpacked.digests.split_at(image.layers().len());
-    let identity = Inputs::new(image.manifest_digest(), of_image, of_additions, options).identity(options.uuid);
+    let identity = Inputs::new(image.manifest_digest(), of_image, of_additions, &of_guest, options);
+    let identity = identity.identity(options.uuid);
     let entries = unpacked.tree.names() as u64 + 1;
     let tree = disk::tree(&unpacked.tree)?;
     drop(unpacked.tree);
@@ -125,6 +129,8 @@ fn build_from(
         manifest_digest: image.manifest_digest().copied(),
         content_id: identity.content_id,
         checksum,
+        boot,
+        modules: guest.version().map(str::to_owned),
         seconds,
     })
 }

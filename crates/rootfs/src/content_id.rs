@@ -20,6 +20,9 @@ pub(crate) struct Inputs<'a> {
     image: String,
     /// A digest of each addition.
     additions: &'a [String],
+    /// A digest of what was put on top of that: modules, the guest layer.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    guest: &'a [String],
     size: Option<u64>,
     label: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,15 +41,17 @@ pub(crate) struct Identity {
 }
 
 impl<'a> Inputs<'a> {
-    /// `layers` and `additions` are the digests of what was read; the manifest, where there is one, names its layers itself.
+    /// `layers`, `additions` and `guest` are the digests of what was read; the manifest, where there is one, names its layers itself.
     pub(crate) fn new(
         manifest: Option<&Digest>,
         layers: &[String],
         additions: &'a [String],
+        guest: &'a [String],
         options: &'a Options,
     ) -> Self {
         let image = manifest.map_or_else(|| layers.join(" "), Digest::to_string);
-        Self { format: FORMAT_VERSION, image, additions, size: options.size, label: &options.label, uuid: None }
+        let (size, label) = (options.size, options.label.as_str());
+        Self { format: FORMAT_VERSION, image, additions, guest, size, label, uuid: None }
     }
 
     /// Derives the identity; a given `uuid` replaces the derived one and is part of the content id.
@@ -99,7 +104,7 @@ mod tests {
         let mut options = Options::new("image");
         change(&mut options);
         let additions: Vec<String> = additions.iter().map(|&text| text.to_owned()).collect();
-        Inputs::new(None, &[layer.to_owned()], &additions, &options).identity(options.uuid)
+        Inputs::new(None, &[layer.to_owned()], &additions, &[], &options).identity(options.uuid)
     }
 
     #[test]
@@ -120,7 +125,8 @@ mod tests {
             identity("a", &[], |options| options.size = Some(1 << 30)),
             identity("a", &[], |options| options.label = "other".to_owned()),
             identity("a", &[], |options| options.uuid = Some([1; 16])),
-            Inputs::new(Some(&manifest), &["a".to_owned()], &[], &options).identity(None),
+            Inputs::new(Some(&manifest), &["a".to_owned()], &[], &[], &options).identity(None),
+            Inputs::new(None, &["a".to_owned()], &[], &["x".to_owned()], &options).identity(None),
         ];
         for other in others {
             assert_ne!(other.content_id, base);

@@ -54,6 +54,25 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<LayerError>,
     },
+    /// The image is for another architecture than the agent that would be put into it.
+    #[error("the image is for {found}, and the agent of this program for {agent}")]
+    Architecture {
+        /// The image's platform.
+        found: banger_oci::Platform,
+        /// What the agent runs on.
+        agent: &'static str,
+    },
+    /// The modules of a kernel cannot be had.
+    #[error(transparent)]
+    Modules(#[from] banger_kmod::Error),
+    /// What is put on top of the image did not fit there.
+    #[error("cannot put {what} on top of the image")]
+    Guest {
+        /// The guest layer, or a kernel's modules.
+        what: &'static str,
+        /// Why.
+        source: Box<LayerError>,
+    },
     /// An entry of the merged tree does not fit into the file system.
     #[error("{} does not fit into the file system", path.escape_ascii())]
     Entry {
@@ -133,7 +152,12 @@ impl Error {
     /// The class of the error, by its cause.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::OutputExists { .. } | Self::OutputIsDirectory { .. } | Self::Addition { .. } => ErrorKind::Usage,
+            Self::OutputExists { .. }
+            | Self::OutputIsDirectory { .. }
+            | Self::Addition { .. }
+            | Self::Architecture { .. } => ErrorKind::Usage,
+            Self::Modules(error) => of_modules(error),
+            Self::Guest { source, .. } => source.kind(),
             Self::Io { source, .. } => of_io(source),
             Self::Source(error) => of_source(error),
             Self::Layer { source, .. } => source.kind(),
@@ -202,6 +226,16 @@ fn of_read(error: &io::Error) -> ErrorKind {
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(error) => of_source(error),
         None => of_io(error),
+    }
+}
+
+fn of_modules(error: &banger_kmod::Error) -> ErrorKind {
+    use banger_kmod::Error;
+    match error {
+        Error::Io { source, .. } => of_io(source),
+        Error::NoModules { .. } => ErrorKind::Usage,
+        Error::NoHostVersion { .. } | Error::NoHost => ErrorKind::NotFound,
+        _ => ErrorKind::Integrity,
     }
 }
 

@@ -3,6 +3,7 @@
 //! - [`build`](fn@build): the whole of it, with its [`Options`], [`Report`] and [`Progress`]
 //! - `pipeline`: layers are read, verified, placed and merged, in parallel
 //! - `addition`: files of the host as a layer
+//! - `guest`: a kernel's modules and the guest layer, made when the tree below them is known
 //! - `disk`: the merged tree as the writer takes it
 //! - `content_id`: what the bytes depend on, as a digest
 //! - `output`: the file appears when it is complete
@@ -12,7 +13,9 @@ mod build;
 mod checksum;
 mod content_id;
 mod disk;
+mod entry_digest;
 mod error;
+mod guest;
 mod options;
 mod output;
 mod pipeline;

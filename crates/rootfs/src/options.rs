@@ -27,10 +27,14 @@ pub struct Options {
     pub uuid: Option<[u8; 16]>,
     /// Files and directories of the host to put on top, each as a layer of its own, in order.
     pub additions: Vec<Addition>,
+    /// A directory of the host with the modules of a kernel, which are put on top of that.
+    pub modules: Option<PathBuf>,
+    /// The guest layer, on top of everything; without it the image gets nothing of ours.
+    pub guest: Option<banger_guest::Options>,
 }
 
 impl Options {
-    /// The defaults for an image at `output`: synced, not replacing, one job for each processor.
+    /// The defaults for an image at `output`: synced, not replacing, one job for each processor, nothing on top.
     pub fn new(output: impl Into<PathBuf>) -> Self {
         Self {
             output: output.into(),
@@ -42,6 +46,8 @@ impl Options {
             label: DEFAULT_LABEL.to_owned(),
             uuid: None,
             additions: Vec::new(),
+            modules: None,
+            guest: None,
         }
     }
 }

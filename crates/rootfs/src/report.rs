@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use banger_oci::Digest;
+use banger_protocol::boot::Boot;
 use serde::Serialize;
 
 /// The result of a build, as `banger build --json` prints it.
@@ -24,6 +25,12 @@ pub struct Report {
     /// Digest of the finished file, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
+    /// How the image boots, and why; none without the guest layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
+    /// The kernel whose modules were put in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modules: Option<String>,
     /// Wall time by stage.
     pub seconds: Seconds,
 }

@@ -10,7 +10,7 @@
 //! the tree.
 
 mod buffers;
-mod content;
+pub(crate) mod content;
 mod crew;
 mod reading;
 mod stations;
