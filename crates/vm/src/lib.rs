@@ -1,0 +1,32 @@
+//! Starts a machine from an image and a kernel, and talks to the agent in it.
+//!
+//! - [`kernel`]: which kernel; [`initrd`]: the initial RAM disk that gets it to its root
+//! - [`qcow2`]: the disk on top of the image, which is never written
+//! - [`accel`]: whether KVM works; [`vsock`]: how the host reaches the agent; [`forward`]: ports
+//! - [`qemu`]: the command line
+//! - [`directory`]: what a machine has on the host; [`machine`]: its life
+//! - [`log`]: its serial console
+//! - [`client`]: the conversation with its agent
+
+pub mod accel;
+mod child;
+pub mod client;
+pub mod directory;
+mod error;
+pub mod forward;
+pub mod initrd;
+pub mod kernel;
+mod limits;
+pub mod log;
+pub mod machine;
+pub mod qcow2;
+pub mod qemu;
+pub mod vsock;
+
+pub use self::accel::Accelerator;
+pub use self::directory::Directory;
+pub use self::error::{Error, ErrorKind, Result};
+pub use self::forward::Forward;
+pub use self::kernel::Kernel;
+pub use self::machine::{Machine, Spec};
+pub use self::vsock::Channel;

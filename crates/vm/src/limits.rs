@@ -1,0 +1,20 @@
+//! How much is taken of what others give, and how long is waited for it.
+
+use std::time::Duration;
+
+/// Bytes of a virtual disk: its first table takes 1 MiB then.
+pub(crate) const DISK_BYTES: u64 = 64 << 40;
+/// Bytes of the end of a log that are read to say what was said last.
+pub(crate) const LOG_TAIL_BYTES: u64 = 16 << 10;
+/// Lines of it that an error quotes.
+pub(crate) const LOG_TAIL_LINES: usize = 12;
+/// Bytes of the description of a machine in its directory.
+pub(crate) const RECORD_BYTES: u64 = 64 << 10;
+/// For the tiny guest that tells whether KVM works. It takes less than a tenth of it on a machine that is busy with other things.
+pub(crate) const PROBE: Duration = Duration::from_secs(5);
+/// For a helper of QEMU to be there.
+pub(crate) const HELPER: Duration = Duration::from_secs(10);
+/// For a process that was killed to be gone.
+pub(crate) const KILLED: Duration = Duration::from_secs(10);
+/// Between two looks at something that cannot be waited for.
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
