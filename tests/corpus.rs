@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::args;
 use crate::judges;
-use crate::support::image::{build, copy};
+use crate::support::image::{copy, plain};
 use crate::support::judge::{ask, e2fsck, say};
 use crate::support::mount::Mount;
 use crate::support::program::source;
@@ -50,7 +50,7 @@ fn check(name: &str) {
     let Some(corpus) = Corpus::get(name) else { return };
     let scratch = scratch();
     let image = scratch.path().join("image");
-    build(source("oci", &corpus.layout), &image, []);
+    plain(source("oci", &corpus.layout), &image, []);
 
     e2fsck(&image, &[]);
     listing::check_mount(&image, &corpus.expected);

@@ -109,7 +109,12 @@ fn content_ids_tell_what_the_bytes_depend_on() {
             panic!("{name} and {same} have the same content id");
         }
     };
-    id("plain", content_id(scratch.path(), &latest, &[]));
+    id("full", content_id(scratch.path(), &latest, &[]));
+    id("plain", content_id(scratch.path(), &latest, &["--guest", "none"]));
+    id("hostname", content_id(scratch.path(), &latest, &["--hostname", "box"]));
+    id("env", content_id(scratch.path(), &latest, &["--env", "A=b"]));
+    id("cmd", content_id(scratch.path(), &latest, &["--cmd", "a b"]));
+    id("sshd", content_id(scratch.path(), &latest, &["--sshd"]));
     id("image", content_id(scratch.path(), &other, &[]));
     id("size", content_id(scratch.path(), &latest, &["--size", "777M"]));
     id("label", content_id(scratch.path(), &latest, &["--label", "another"]));
@@ -120,6 +125,20 @@ fn content_ids_tell_what_the_bytes_depend_on() {
     id("add with owner", content_id(scratch.path(), &latest, &["--add", &add("/a"), "--add-owner", "7"]));
     std::fs::write(&addition, b"two").unwrap();
     id("add other content", content_id(scratch.path(), &latest, &["--add", &add("/a")]));
+}
+
+/// What banger puts on top is the same each time, and the same with one thread and with many.
+#[test]
+fn the_guest_layer_is_the_same_each_time() {
+    let Some(corpus) = Corpus::get("debian-boot") else { return };
+    let scratch = scratch();
+    let [first, other] = ["first", "other"].map(|name| scratch.path().join(name));
+    let options =
+        |jobs| args!["--jobs", jobs, "--hostname", "box", "--env", "B=2", "--env", "A=1", "--sshd", "--force"];
+    let expected = build(source("oci", &corpus.layout), &first, options("1"));
+    let report = build(source("oci", &corpus.layout), &other, options("4"));
+    assert_eq!(report.content_id(), expected.content_id());
+    assert_same(&first, &other);
 }
 
 #[test]

@@ -100,7 +100,11 @@ fn three_for_a_platform_that_is_not_there() {
     let source = format!("oci:{}", layout.path().display());
     let hint = "hint: choose one of them, such as --platform linux/riscv64";
     refused(scratch.path(), &source, &[], 3).says(hint).says("linux/s390x");
-    banger(args!["build", source, "-o", scratch.path().join("image"), "--platform", "linux/s390x"]).ok();
+    // An image that is there, but that the agent does not run in.
+    let other = ["--platform", "linux/s390x"];
+    refused(scratch.path(), &source, &other, 2).says("for linux/s390x").says("hint: --guest none");
+    let image = scratch.path().join("image");
+    Run::of(command().args(args!["build", source, "-o", image, "--guest", "none"]).args(other)).ok();
 }
 
 #[test]

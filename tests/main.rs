@@ -20,6 +20,12 @@ mod determinism;
 #[cfg(test)]
 mod exit_codes;
 #[cfg(test)]
+mod guest;
+#[cfg(test)]
+mod guest_layer;
+#[cfg(test)]
+mod kernel_modules;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod output_safety;
@@ -29,6 +35,8 @@ mod pull_hints;
 mod pull_progress;
 #[cfg(test)]
 mod registry;
+#[cfg(test)]
+mod run_errors;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]

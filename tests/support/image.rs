@@ -8,6 +8,17 @@ use super::judge;
 use super::program::{Run, banger};
 use crate::args;
 
+/// Builds `source` as it is, without anything of banger's own: what an oracle knows of.
+#[track_caller]
+pub(crate) fn plain<const N: usize>(
+    source: impl Into<std::ffi::OsString>,
+    output: &Path,
+    options: [std::ffi::OsString; N],
+) -> Report {
+    let arguments = args!["build", source.into(), "-o", output, "--json", "--no-sync", "--guest", "none"];
+    Report::of(&banger(arguments.into_iter().chain(options)).ok())
+}
+
 /// Builds `source` into `output` and returns the report. Nothing waits for the disk: no test pulls the plug.
 #[track_caller]
 pub(crate) fn build<const N: usize>(

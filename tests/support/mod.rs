@@ -1,10 +1,12 @@
 //! What the tests share: the program, the judges, the corpus, and small images made on the spot.
 
+pub(crate) mod agent;
 pub(crate) mod corpus;
 pub(crate) mod image;
 pub(crate) mod judge;
 pub(crate) mod layout;
 pub(crate) mod listing;
+pub(crate) mod machine;
 pub(crate) mod mount;
 pub(crate) mod program;
 pub(crate) mod registry;
@@ -14,6 +16,7 @@ pub(crate) mod tar;
 
 pub(crate) use corpus::Corpus;
 pub(crate) use layout::Layout;
+pub(crate) use machine::Machines;
 pub(crate) use program::Run;
 pub(crate) use scratch::scratch;
 pub(crate) use tar::Tar;

@@ -3,37 +3,23 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use banger_oci::{Location, OpenOptions};
 use banger_rootfs::{Addition, Options, Report};
 
-use crate::args::{Build, Pull};
+use crate::args::Build;
 use crate::failure::Failure;
-use crate::hints::{self, Asked};
+use crate::guest;
 use crate::output::{json, print};
 use crate::progress::{Shown, Task};
-use crate::registry;
+use crate::source::{self, Request};
 use crate::text::{Bytes, Line, counted};
 use crate::values::Place;
 
 /// Builds the image and prints what was asked for.
 pub(crate) fn run(build: &Build) -> Result<(), Failure> {
-    let location = Location::parse(&build.source).map_err(|error| hints::for_source(&error, &build.source))?;
-    let asked = Asked { text: &build.source, place: (&location).into(), options: &build.registry };
+    let options = options(build)?;
     let progress = Arc::new(Shown::new(Task::Build, build.quiet));
-    let options = options(build);
-    let report = match &location {
-        Location::Local(source) => {
-            let open = OpenOptions { platform: build.platform.clone(), ..OpenOptions::default() };
-            banger_rootfs::build(&|| source.open(&open), &options, &*progress)
-        }
-        Location::Registry(reference) => {
-            let registry = registry::open(&build.registry, &[reference], Pull::Missing, None, &progress)?;
-            progress.image(reference);
-            banger_rootfs::build(&|| registry.open(reference, build.platform.as_ref()), &options, &*progress)
-        }
-    };
-    progress.finish();
-    let report = report.map_err(|error| hints::for_build(&error, &asked, build))?;
+    let request = Request { source: &build.source, platform: build.platform.as_ref(), registry: &build.registry };
+    let report = source::build(&request, &options, &progress)?;
     if build.json {
         print(&json(&report)?)
     } else if build.quiet {
@@ -44,7 +30,7 @@ pub(crate) fn run(build: &Build) -> Result<(), Failure> {
     }
 }
 
-fn options(build: &Build) -> Options {
+fn options(build: &Build) -> Result<Options, Failure> {
     let owner = build.add_owner;
     let addition = |place: &Place| Addition {
         source: place.source.clone(),
@@ -61,7 +47,9 @@ fn options(build: &Build) -> Options {
     options.label = build.label.clone();
     options.uuid = build.uuid;
     options.additions = build.add.iter().map(addition).collect();
-    options
+    options.modules = guest::modules(&build.guest)?;
+    options.guest = guest::layer(&build.guest)?;
+    Ok(options)
 }
 
 /// For people, so on standard error; nothing is lost when that is closed.
@@ -77,6 +65,12 @@ fn summarise(report: &Report) {
         counted(report.entries, "entry", "entries"),
         report.seconds.total,
     );
+    if let Some(boot) = &report.boot {
+        let _ = writeln!(out, "boot mode  {}: {}", boot.mode, Line(&boot.why));
+    }
+    if let Some(version) = &report.modules {
+        let _ = writeln!(out, "modules    {version}");
+    }
     let _ = writeln!(out, "content id {}", report.content_id);
     if let Some(checksum) = &report.checksum {
         let _ = writeln!(out, "checksum   {checksum}");

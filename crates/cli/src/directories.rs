@@ -23,6 +23,13 @@ pub(crate) fn config() -> Option<PathBuf> {
     base("XDG_CONFIG_HOME", ".config").map(|base| base.join("banger/config.toml"))
 }
 
+/// The directory of machines: `$XDG_STATE_HOME/banger/machines`, or else `~/.local/state/banger/machines`.
+pub(crate) fn machines() -> Result<PathBuf, Failure> {
+    base("XDG_STATE_HOME", ".local/state").map(|base| base.join("banger/machines")).ok_or_else(|| {
+        Failure::new(Exit::Usage, "there is no place for machines: neither XDG_STATE_HOME nor HOME is set")
+    })
+}
+
 fn base(variable: &str, below_home: &str) -> Option<PathBuf> {
     // The specification has relative paths ignored.
     let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());

@@ -9,7 +9,7 @@ use banger_oci::source::Selector;
 use banger_oci::{Location, Reference, Source, SourceError};
 use banger_rootfs::{Error, ErrorKind, LayerError};
 
-use crate::args::{Build, Pull, RegistryOptions};
+use crate::args::{Pull, RegistryOptions};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -31,6 +31,8 @@ pub(crate) struct Asked<'a> {
 pub(crate) enum Place<'a> {
     Local(&'a Source),
     Registry(&'a Reference),
+    /// In this program.
+    Demo,
 }
 
 impl<'a> From<&'a Location> for Place<'a> {
@@ -68,17 +70,24 @@ pub(crate) fn for_image(error: &banger_oci::Error, asked: &Asked<'_>) -> Failure
     for_source_error(error, asked).into_iter().chain(full()).fold(failure, Failure::hint)
 }
 
-/// A build that failed.
-pub(crate) fn for_build(error: &Error, asked: &Asked<'_>, build: &Build) -> Failure {
+/// A build of the image file `output` that failed.
+pub(crate) fn for_build(error: &Error, asked: &Asked<'_>, output: &Path) -> Failure {
     let failure = Failure::of(error.kind().into(), error);
     let mut hints = match error {
         Error::OutputExists { .. } => vec!["replace it with --force, or choose another file".to_owned()],
         Error::OutputIsDirectory { path } => {
             vec![format!("name a file in it, such as {}", path.join("disk.ext4").display())]
         }
-        Error::Io { source, path, .. } => for_io(source, path, build).into_iter().collect(),
+        Error::Io { source, path, .. } => for_io(source, path, output).into_iter().collect(),
         Error::Source(error) => for_source_error(error, asked),
         Error::Layer { source: layer, .. } => for_layer(layer, asked),
+        Error::Architecture { found, .. } => vec![format!(
+            "--guest none builds the image as it is; to boot it, take a banger that is built for {}",
+            found.architecture()
+        )],
+        Error::Modules(banger_kmod::Error::NoModules { below: Some(below), .. }) => {
+            vec![format!("name the directory of one kernel's modules, such as {}", below.display())]
+        }
         Error::FileSystem(banger_ext4::Error::TooSmall { needed, .. }) => {
             vec![format!("--size {} is enough", as_argument(*needed))]
         }
@@ -86,7 +95,7 @@ pub(crate) fn for_build(error: &Error, asked: &Asked<'_>, build: &Build) -> Fail
     };
     // The disk can be full at every step: that of the image, or that of the cache.
     if hints.is_empty() && error.kind() == ErrorKind::NoSpace {
-        hints.push(if of_image(error).is_some() { make_room_in_cache() } else { make_room(build) });
+        hints.push(if of_image(error).is_some() { make_room_in_cache() } else { make_room(output) });
     }
     hints.into_iter().fold(failure, Failure::hint)
 }
@@ -204,12 +213,10 @@ fn for_connection(error: &banger_oci::Error, domain: &str) -> Option<String> {
     }
 }
 
-fn for_io(error: &io::Error, path: &Path, build: &Build) -> Option<String> {
-    let directory = directory_of(&build.output);
+fn for_io(error: &io::Error, path: &Path, output: &Path) -> Option<String> {
+    let directory = directory_of(output);
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-            if path == directory || path == build.output =>
-        {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem if path == directory || path == output => {
             Some("choose an output in a directory that you may write".to_owned())
         }
         io::ErrorKind::NotFound if path == directory => {
@@ -219,8 +226,8 @@ fn for_io(error: &io::Error, path: &Path, build: &Build) -> Option<String> {
     }
 }
 
-fn make_room(build: &Build) -> String {
-    format!("make room on the disk of {}, or choose an output elsewhere", directory_of(&build.output).display())
+fn make_room(output: &Path) -> String {
+    format!("make room on the disk of {}, or choose an output elsewhere", directory_of(output).display())
 }
 
 fn directory_of(file: &Path) -> &Path {

@@ -10,6 +10,7 @@ mod directories;
 mod exit;
 mod failure;
 mod fetch;
+mod guest;
 mod hints;
 mod hosts;
 mod inspect;
@@ -20,6 +21,8 @@ mod password;
 mod progress;
 mod registry;
 mod resolve;
+mod run;
+mod source;
 mod table;
 mod text;
 mod usage;
@@ -34,22 +37,23 @@ use crate::failure::Failure;
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(failure) => failure.report(),
     }
 }
 
-fn run() -> Result<(), Failure> {
+fn run() -> Result<ExitCode, Failure> {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
             anstream::ColorChoice::from(usage::color(std::env::args_os())).write_global();
-            return usage::answer(&error);
+            return usage::answer(&error).map(|()| ExitCode::SUCCESS);
         }
     };
     anstream::ColorChoice::from(args.color).write_global();
     match args.command {
         Command::Build(build) => build::run(&build),
+        Command::Run(run) => return run::run(&run),
         Command::Fetch(fetch) => fetch::run(&fetch),
         Command::Resolve(resolve) => resolve::run(&resolve),
         Command::Login(login) => login::login(&login),
@@ -59,5 +63,6 @@ fn run() -> Result<(), Failure> {
         Command::Cat(cat) => inspect::cat(&cat),
         Command::Stat(stat) => inspect::stat(&stat),
         Command::Man(man) => man::run(&man),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -13,6 +13,9 @@ pub(crate) use crate::hosts::registry as host;
 /// Bytes of a volume label (`s_volume_name`).
 const LABEL_LIMIT: usize = 16;
 
+/// Bytes of a host name (`HOST_NAME_MAX`).
+const HOSTNAME_LIMIT: usize = 64;
+
 /// `--add SRC:DST`
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Place {
@@ -47,6 +50,17 @@ pub(crate) struct Target {
     pub(crate) directory: PathBuf,
     pub(crate) name: Option<String>,
 }
+
+/// `--env NAME=VALUE`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// `--cmd WORDS`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Words(pub(crate) Vec<String>);
 
 /// A size in bytes, or in powers of 1024 with `K`, `M`, `G`, `T` (`KiB` and so on are the same).
 pub(crate) fn size(text: &str) -> Result<u64, String> {
@@ -122,6 +136,49 @@ pub(crate) fn user(text: &str) -> Result<User, &'static str> {
         return Err("wanted USER or USER:PASSWORD");
     }
     Ok(User { name: name.to_owned(), password })
+}
+
+/// A name as `sethostname` takes it, with labels of letters, digits and hyphens (RFC 1123, section 2.1).
+pub(crate) fn hostname(text: &str) -> Result<String, &'static str> {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() > HOSTNAME_LIMIT || !text.split('.').all(is_label) {
+        return Err("wanted a host name: at most 64 letters, digits, hyphens and dots");
+    }
+    Ok(text.to_owned())
+}
+
+/// `NAME=VALUE`
+pub(crate) fn variable(text: &str) -> Result<Variable, &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !text.contains('\0') => {
+            Ok(Variable { name: name.to_owned(), value: value.to_owned() })
+        }
+        _ => Err("wanted NAME=VALUE"),
+    }
+}
+
+/// Words between spaces, or a JSON array of them. What only a shell would understand is refused, as there is none to read it.
+pub(crate) fn command(text: &str) -> Result<Words, String> {
+    let words: Vec<String> = if text.trim_start().starts_with('[') {
+        serde_json::from_str(text).map_err(|error| format!("wanted a JSON array of strings: {error}"))?
+    } else if let Some(character) = text.chars().find(|c| "\"'\\$`|&;<>(){}*?#~".contains(*c)) {
+        return Err(format!(
+            "{character} would mean something to a shell, and none reads this; write a JSON array, as in \
+             '[\"sh\", \"-c\", \"...\"]'"
+        ));
+    } else {
+        text.split_ascii_whitespace().map(str::to_owned).collect()
+    };
+    match words.first().map(String::as_str) {
+        None | Some("") => Err("wanted at least one word".to_owned()),
+        Some(_) if words.iter().any(|word| word.contains('\0')) => Err("an argument has no zero bytes".to_owned()),
+        Some(_) => Ok(Words(words)),
+    }
 }
 
 /// A parser of [`target`] that takes any bytes.
@@ -253,6 +310,37 @@ mod tests {
         assert_eq!(target(OsStr::new("oci:/a/d:x:1")), ok("/a/d", Some("x:1")));
         for text in ["d", "oci:", "oci:d:@0", "oci-archive:x", "debian", ""] {
             assert!(target(OsStr::new(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn host_names_have_labels() {
+        for text in ["a", "web-1", "web.example.com", "1a", &"a".repeat(64)] {
+            assert_eq!(hostname(text), Ok(text.to_owned()));
+        }
+        for text in ["", ".", "a.", ".a", "-a", "a-", "a_b", "a b", "a/b", "ä", "a\n", &"a".repeat(65)] {
+            assert!(hostname(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_have_names() {
+        let ok = |name: &str, value: &str| Ok(Variable { name: name.into(), value: value.into() });
+        assert_eq!(variable("A=b=c"), ok("A", "b=c"));
+        assert_eq!(variable("A="), ok("A", ""));
+        for text in ["", "A", "=b", "A=\0"] {
+            assert!(variable(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn commands_are_words_or_json() {
+        let ok = |words: &[&str]| Ok(Words(words.iter().map(|&word| word.to_owned()).collect()));
+        assert_eq!(command("/app  --port 80 "), ok(&["/app", "--port", "80"]));
+        assert_eq!(command(r#"["sh", "-c", "echo $HOME"]"#), ok(&["sh", "-c", "echo $HOME"]));
+        assert_eq!(command(r#" ["a", ""]"#), ok(&["a", ""]));
+        for text in ["", "  ", "[]", "[\"\"]", "[1]", "[\"a\"", "sh -c 'a b'", "echo $HOME", "a | b", r#"["\u0000"]"#] {
+            assert!(command(text).is_err(), "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@ use banger_oci::Platform;
 use banger_rootfs::DEFAULT_LABEL;
 use clap::ArgAction;
 
-use super::RegistryOptions;
+use super::{GuestOptions, RegistryOptions};
 use crate::values::{self, Owner, Place};
 
 const BUILD_EXAMPLES: &str = "\
@@ -17,6 +17,7 @@ Sources:
   oci-archive:FILE[:REF]      the same in a tar file
   docker-archive:FILE[:REF]   what `docker save` writes; FILE can be -
   tar:FILE                    a flat root file system, as `docker export` writes it; FILE can be -
+  demo:                       a small image that is a part of banger: it greets
 
 Examples:
   banger build debian:bookworm -o disk.ext4
@@ -27,6 +28,9 @@ Examples:
   docker export my-container | banger build tar:- -o disk.ext4 --label my-app
   banger build oci:debian -o disk.ext4 --add ./authorized_keys:/root/.ssh/authorized_keys
   banger build oci:debian -o disk.ext4 --add ./app:/srv/app --add-owner 1000:1000
+  banger build oci:debian -o disk.ext4 --guest none
+  banger build oci:debian -o disk.ext4 --hostname web --ssh-key ~/.ssh/id_ed25519.pub --sshd
+  banger build oci:my-app -o disk.ext4 --env PORT=80 --cmd 'serve --verbose'
   banger build oci:debian -o disk.ext4 --json --checksum | jq .content_id
 
 The same source and options give the same bytes on any machine: equal content ids mean equal files.";
@@ -88,6 +92,9 @@ pub(crate) struct Build {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestOptions,
 
     #[command(flatten)]
     pub(crate) registry: RegistryOptions,

@@ -5,9 +5,11 @@
 mod build;
 mod cache;
 mod fetch;
+mod guest;
 mod inspect;
 mod login;
 mod registry;
+mod run;
 
 use std::path::PathBuf;
 
@@ -16,9 +18,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use self::build::Build;
 pub(crate) use self::cache::{Cache, CacheCommand, CacheLs, CachePrune, CacheRm, CacheVerify};
 pub(crate) use self::fetch::{Fetch, Resolve};
+pub(crate) use self::guest::{GuestLayer, GuestOptions};
 pub(crate) use self::inspect::{Cat, Ls, Stat};
 pub(crate) use self::login::{Login, Logout};
 pub(crate) use self::registry::{CacheOption, HostOptions, Pull, RegistryOptions};
+pub(crate) use self::run::{Accel, Run, Way};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -68,6 +72,8 @@ impl From<Color> for anstream::ColorChoice {
 pub(crate) enum Command {
     /// Build a bootable ext4 image from an OCI image
     Build(Box<Build>),
+    /// Boot an image in a machine of its own, and run a command in it
+    Run(Box<Run>),
     /// Download images into the cache
     Fetch(Box<Fetch>),
     /// Show what a reference to a registry stands for

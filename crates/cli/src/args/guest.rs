@@ -1,0 +1,58 @@
+//! What `banger build` puts into an image on top of what is in it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, ValueEnum};
+
+use crate::values::{self, Variable, Words};
+
+/// Whether an image gets the guest layer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum GuestLayer {
+    /// The agent, and what starts it
+    #[default]
+    Full,
+    /// Nothing: the image as it is
+    None,
+}
+
+/// Options that say what an image gets besides its layers.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Guest")]
+pub(crate) struct GuestOptions {
+    /// What makes the image boot and answer: the agent and what starts it, or nothing at all
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    pub(crate) guest: GuestLayer,
+
+    /// Host name, for /etc/hostname and for the agent
+    #[arg(long, value_name = "NAME", value_parser = values::hostname)]
+    pub(crate) hostname: Option<String>,
+
+    /// Let those log in as root whose public keys are in FILE; can be repeated
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    pub(crate) ssh_key: Vec<PathBuf>,
+
+    /// Set a variable of the environment, on top of the image's; can be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable, action = ArgAction::Append)]
+    pub(crate) env: Vec<Variable>,
+
+    /// Command instead of the image's Cmd; its Entrypoint stays
+    ///
+    /// Words between spaces, or a JSON array of strings where a word has a space in it. No shell reads it: --cmd '["sh", "-c",
+    /// "echo $HOME"]' names one.
+    #[arg(long, value_name = "WORDS", value_parser = values::command)]
+    pub(crate) cmd: Option<Words>,
+
+    /// Have an SSH server installed at first boot, with the image's package manager; an image that has one uses its own
+    #[arg(long)]
+    pub(crate) sshd: bool,
+
+    /// Put the modules of a kernel, as in /lib/modules/VERSION, into the image
+    #[arg(long, value_name = "DIR", conflicts_with = "kernel_modules")]
+    pub(crate) modules: Option<PathBuf>,
+
+    /// The same with those of this machine: of its newest kernel, or of VERSION
+    #[arg(long, value_name = "VERSION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) kernel_modules: Option<OsString>,
+}

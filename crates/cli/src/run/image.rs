@@ -1,0 +1,142 @@
+//! The image that a machine boots: a file that is there, or one that is built for it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use banger_ext4::read::{LastLink, Reader};
+use banger_protocol::paths::AGENT;
+use banger_rootfs::Options;
+use banger_vm::Directory;
+
+use crate::args::Run;
+use crate::failure::Failure;
+use crate::progress::{Shown, Task};
+use crate::source::{self, Request};
+
+/// Where the superblock has its magic number, and what that is (`s_magic`).
+const MAGIC: (u64, [u8; 2]) = (1024 + 0x38, [0x53, 0xef]);
+/// The users of a guest.
+const PASSWD: &[u8] = b"/etc/passwd";
+/// Bytes that are read of it.
+const PASSWD_BYTES: u64 = 1 << 20;
+/// What each image with a shell has.
+const SHELL: &str = "/bin/sh";
+
+/// An image that can be booted.
+#[derive(Debug)]
+pub(super) struct Image {
+    pub(super) path: PathBuf,
+    /// In bytes.
+    pub(super) size: u64,
+    /// Whether there is an agent in it.
+    pub(super) has_agent: bool,
+    /// The shell of its root user.
+    pub(super) shell: String,
+}
+
+/// Finds the image that was asked for, or builds it into the machine's directory.
+pub(super) fn prepare(run: &Run, directory: &Directory) -> Result<Image, Failure> {
+    let named = Path::new(&run.source);
+    let path = match is_image(named) {
+        Ok(true) => std::path::absolute(named).map_err(|error| Failure::file("find", named, &error))?,
+        Ok(false) => build(run, directory)?,
+        Err(error) => return Err(Failure::file("read", named, &error)),
+    };
+    let file = File::open(&path).map_err(|error| Failure::file("open", &path, &error))?;
+    let size = file.metadata().map_err(|error| Failure::file("read", &path, &error))?.len();
+    // What cannot be read here, the guest's kernel will judge: it may know more of ext4 than we do.
+    let reader = Reader::open(file).ok();
+    let has_agent = reader.as_ref().is_none_or(|reader| reader.lookup(AGENT.as_bytes(), LastLink::Follow).is_ok());
+    let shell = reader.and_then(|reader| shell(&reader)).unwrap_or_else(|| SHELL.to_owned());
+    Ok(Image { path, size, has_agent, shell })
+}
+
+fn build(run: &Run, directory: &Directory) -> Result<PathBuf, Failure> {
+    let mut options = Options::new(directory.file("image.ext4"));
+    // Should the host crash, the machine is gone too.
+    options.sync = false;
+    options.jobs = run.registry.jobs.unwrap_or(options.jobs);
+    options.guest = Some(banger_guest::Options::default());
+    let progress = Arc::new(Shown::new(Task::Build, run.quiet));
+    let request = Request { source: &run.source, platform: None, registry: &run.registry };
+    source::build(&request, &options, &progress)?;
+    Ok(options.output)
+}
+
+/// Whether there is a file that is an ext4 image. That there is none is no error: it may be the name of something else.
+fn is_image(path: &Path) -> io::Result<bool> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => {}
+        _ => return Ok(false),
+    }
+    let mut magic = [0; 2];
+    match File::open(path)?.read_exact_at(&mut magic, MAGIC.0) {
+        Ok(()) => Ok(magic == MAGIC.1),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The shell of the user whose number is 0 (passwd(5)).
+fn shell(reader: &Reader<File>) -> Option<String> {
+    let inode = reader.lookup(PASSWD, LastLink::Follow).ok()?;
+    if reader.stat(inode).ok()?.size > PASSWD_BYTES {
+        return None;
+    }
+    let mut text = Vec::new();
+    reader.copy_to(inode, &mut text).ok()?;
+    of_root(std::str::from_utf8(&text).ok()?).filter(|shell| {
+        // One that is not there is of no use.
+        reader.lookup(shell.as_bytes(), LastLink::Follow).is_ok()
+    })
+}
+
+fn of_root(passwd: &str) -> Option<String> {
+    let root =
+        passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.get(2) == Some(&"0"))?;
+    root.get(6).filter(|shell| shell.starts_with('/')).map(|shell| (*shell).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_is_that_of_the_first_root() {
+        for (passwd, shell) in [
+            ("root:x:0:0:root:/root:/bin/bash\n", Some("/bin/bash")),
+            ("a:x:1:0::/:/bin/a\ntoor:x:0:0::/root:/bin/ash\nroot:x:0:0::/root:/bin/bash\n", Some("/bin/ash")),
+            ("root:x:0:0:root:/root:\n", None),
+            ("root:x:0:0:root:/root\n", None),
+            ("", None),
+        ] {
+            assert_eq!(of_root(passwd).as_deref(), shell, "{passwd}");
+        }
+    }
+
+    #[test]
+    fn images_are_known_by_their_magic_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image");
+        let mut bytes = vec![0; 2048];
+        for (content, expected) in [
+            (&b"short"[..], false),
+            (&bytes.clone(), false),
+            (
+                &{
+                    bytes[1080..1082].copy_from_slice(&MAGIC.1);
+                    bytes
+                },
+                true,
+            ),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(is_image(&path).unwrap(), expected);
+        }
+        assert!(!is_image(directory.path()).unwrap());
+        assert!(!is_image(Path::new("oci:x")).unwrap());
+    }
+}

@@ -1,0 +1,100 @@
+//! What is done in a machine that is ready, and the exit status that comes of it.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use banger_protocol::boot::BootMode;
+use banger_protocol::exec::{Exec, Exit as Ended};
+use banger_protocol::failure::FailureKind;
+use banger_protocol::health::{Health, Workload};
+use banger_vm::client::{Attachment, ClientError, terminal};
+use banger_vm::{Error, Machine};
+
+use super::failures;
+use super::image::Image;
+use super::interrupts::{self, Interrupts};
+use crate::args::Run;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// A command that is not there, and one that cannot be run: as shells say it.
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+
+/// What is wanted of a machine.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// To see what its workload prints, until it ends.
+    Workload,
+    /// To run this in it.
+    Command(Exec),
+}
+
+/// The command that was asked for; or the image's own; or a shell, where an init is all there is.
+pub(super) fn wish(run: &Run, image: &Image, health: &Health) -> Result<Wish, Failure> {
+    if !run.command.is_empty() {
+        return Ok(Wish::Command(exec(run.command.clone())));
+    }
+    match &health.workload {
+        Some(Workload::Failed { error }) => {
+            let failure = Failure::new(Exit::Other, format!("the image's command could not be started: {error}"));
+            Err(failure.hint("run another one: `banger run SOURCE -- CMD`"))
+        }
+        _ if health.boot.mode == BootMode::Workload => Ok(Wish::Workload),
+        _ if std::io::stdin().is_terminal() => Ok(Wish::Command(exec(vec![image.shell.clone(), "-l".to_owned()]))),
+        _ => Ok(Wish::Command(exec(vec![image.shell.clone()]))),
+    }
+}
+
+fn exec(argv: Vec<String>) -> Exec {
+    let terminal = terminal::is_interactive().then(terminal::size).flatten();
+    let mut env = BTreeMap::new();
+    if terminal.is_some()
+        && let Ok(kind) = std::env::var("TERM")
+    {
+        env.insert("TERM".to_owned(), kind);
+    }
+    Exec { argv, env, terminal, stdin: true, ..Exec::default() }
+}
+
+/// Does it, with the streams and the terminal of this process.
+pub(super) fn attach(machine: &Machine, wish: &Wish, interrupts: &Interrupts) -> Result<ExitCode, Failure> {
+    let (session, attachment) = match wish {
+        Wish::Workload => (machine.client().workload(), Attachment::default()),
+        Wish::Command(exec) => {
+            (machine.client().exec(exec), Attachment { stdin: exec.stdin, terminal: exec.terminal.is_some() })
+        }
+    };
+    match session.and_then(|session| session.attach(attachment)) {
+        Ok(ended) => Ok(status(ended)),
+        Err(ClientError::Refused(refused)) => {
+            // The status of a command that does not run is for the shell's users; that it does not, for all.
+            let failure = Failure::new(Exit::Other, refused.error.clone());
+            match refused.kind {
+                FailureKind::NotFound => Ok(said(&failure, NOT_FOUND)),
+                FailureKind::NotPermitted => Ok(said(&failure, NOT_EXECUTABLE)),
+                _ => Err(failure),
+            }
+        }
+        Err(ClientError::Interrupted(signal)) => Ok(interrupts::status(u8::try_from(signal).unwrap_or_default())),
+        Err(error) => match interrupts.signal() {
+            Some(signal) => Ok(interrupts::status(signal)),
+            // A machine that has gone says more than the connection that broke.
+            None if !machine.is_running() => Err(failures::of(&machine.stopped())),
+            None => Err(failures::of(&Error::from(error))),
+        },
+    }
+}
+
+/// Tells a failure, but ends with a status of its own.
+fn said(failure: &Failure, status: u8) -> ExitCode {
+    failure.report();
+    ExitCode::from(status)
+}
+
+/// How something ended, as our own exit status.
+fn status(ended: Ended) -> ExitCode {
+    // Only the lowest byte of an exit status is passed on anywhere.
+    ExitCode::from(u8::try_from(ended.status() & 0xff).unwrap_or(u8::MAX))
+}

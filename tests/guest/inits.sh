@@ -1,0 +1,10 @@
+# shellcheck shell=dash
+# inits.sh: run in a guest by inits.rs.
+echo "process-1 $(cat /proc/1/comm)"
+# A process whose parent is gone, and which is gone itself: it belongs to process 1.
+sh -c 'sleep 0 & exit 0'
+sleep 1
+echo "zombies $(cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z ')"
+echo "agent $(grep -l banger-vsock-agent /proc/[0-9]*/cmdline 2>/dev/null | head -n 1)"
+if command -v rc-status >/dev/null; then rc-status --all; fi
+exit 5

@@ -1,0 +1,8 @@
+//! Machines: any image boots, and answers. Each of these tests boots QEMU through `banger run`, without KVM where there is none.
+
+mod config_disk;
+mod first_boot;
+mod inits;
+mod systemd;
+mod terminal;
+mod workload;
