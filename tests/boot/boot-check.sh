@@ -4,6 +4,7 @@
 #   --timeout SECONDS   for everything together (default 300: this is software emulation)
 #   --memory MIB        of the guest (default 768)
 #   --fail TEXT         gives up at once when the console shows this (may be repeated)
+#   --disk FILE         a second disk, which the guest cannot write to
 #   --append WORDS      more kernel arguments
 #   --log FILE          keeps the console's output here
 #
@@ -14,7 +15,7 @@
 set -euo pipefail
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
-timeout=300 memory=768 append='' log='' kept=''
+timeout=300 memory=768 append='' log='' kept='' more=()
 # What no boot recovers from.
 fatal=('Kernel panic - not syncing' 'initrd: FAILED' 'You are in emergency mode' 'Failed to start default target')
 while [[ ${1:-} == --* ]]; do
@@ -23,6 +24,7 @@ while [[ ${1:-} == --* ]]; do
         --timeout) timeout=$2 ;;
         --memory) memory=$2 ;;
         --fail) fatal+=("$2") ;;
+        --disk) more=(-drive "file=$2,format=raw,if=none,id=more,readonly=on" -device "virtio-blk-pci,drive=more") ;;
         --append) append=$2 ;;
         --log) kept=$2 ;;
         *) usage ;;
@@ -55,7 +57,7 @@ TMPDIR=$work qemu-system-x86_64 \
     -nodefaults -no-user-config -no-reboot -display none \
     -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" \
     -kernel "$kernel/vmlinuz" -initrd "$kernel/initrd.img" -append "$arguments" \
-    -drive "file=$image,format=raw,if=none,id=disk,snapshot=on" -device virtio-blk-pci,drive=disk \
+    -drive "file=$image,format=raw,if=none,id=disk,snapshot=on" -device virtio-blk-pci,drive=disk "${more[@]}" \
     -netdev user,id=net,restrict=on -device virtio-net-pci,netdev=net,romfile= \
     -device virtio-rng-pci \
     -serial "file:$log" </dev/null &

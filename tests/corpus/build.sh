@@ -8,15 +8,22 @@
 #   debian-dev       7 layers   debian-boot + compilers, 60,000 small files, a layer that        gzip
 #                               deletes and replaces, one with opaque directories; 1.7 GB
 #   debian-dev-zstd  7 layers   the layers of debian-dev                                         zstd
+#   debian-openrc    2 layers   debian-min + OpenRC and sysvinit, no systemd                     gzip
+#   debian-mirror    3 layers   debian-openrc + a mirror of what an SSH server needs             gzip
+#   busybox          1 layer    busybox with an init and an inittab                              gzip
+#   distroless       1 layer    report.c, dynamic, and its libraries; a user by number           gzip
+#   scratch          1 layer    report.c, static, and nothing else                               gzip
 #
 # Beside each layout stands DIR/NAME.expected.jsonl: what must come out of it, by oracle.py.
 #
 # A layer is the difference that a recipe (layers/NAME.sh or .py) makes to a real overlay mount of the layers
 # below it. What exists is not made again, and what exists under its final name is complete: a run that was
 # interrupted is simply repeated. The name carries a hash of the recipe and of everything below it, so a changed
-# recipe is a new layer. Two runs from the same Debian packages give the same bytes.
+# recipe is a new layer. Two runs from the same Debian packages give the same bytes. config/NAME.json is what the image's config
+# says of its command; where there is none, it is a shell.
 #
-# Needs root (or sudo), the Debian mirrors, and: mmdebstrap, python3, gzip, zstd, unshare, mount.
+# Needs root (or sudo), the Debian mirrors, and: mmdebstrap, python3, gzip, zstd, unshare, mount; for the images without Debian
+# a C compiler and a static busybox.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -39,6 +46,9 @@ begun=$(date +%s)
 say() { echo "corpus: $*"; }
 hash_of() { cat -- "$@" | sha256sum | cut -c1-12; }
 pack() { python3 "$here/pack.py" --built-since "$begun" --stamp "$SOURCE_DATE_EPOCH" "$@"; }
+
+# What goes into a layer besides its recipe.
+declare -A input=([scratch]=$here/report.c [distroless]=$here/report.c [busybox]=$(command -v busybox || true))
 
 # Set by `layer`: the hash over all recipes so far, the directories of all layers so far (top first), the tars.
 below=none stack='' tars=()
@@ -65,7 +75,7 @@ base() { # the first layer: a whole minimal system
 layer() { # NAME: what layers/NAME.* does to everything below
     local name=$1 recipe hash tar upper
     recipe=$(echo "$here/layers/$name".*)
-    hash=$(hash_of "$here/pack.py" "$here/lib.sh" "$here/step.sh" "$recipe" <(echo "$below"))
+    hash=$(hash_of "$here/pack.py" "$here/lib.sh" "$here/step.sh" "$recipe" ${input[$name]:+"${input[$name]}"} <(echo "$below"))
     tar=$layers/$name-$hash.tar upper=$work/$name-$hash
     if [ ! -e "$tar" ] || [ ! -d "$upper" ]; then
         say "$name: building"
@@ -76,24 +86,26 @@ layer() { # NAME: what layers/NAME.* does to everything below
             "$here/step.sh" "$stack" "$upper.part" "$upper.work" "$upper.mount" "$recipe" >"$upper.log" 2>&1 </dev/null ||
             { tail -n 20 "$upper.log" >&2; say "$name: failed, see $upper.log"; exit 1; }
         rm -rf "$upper.work" "$upper.mount"
-        pack --overlay "$upper.part" "$tar.part"
+        pack ${stack:+--overlay} "$upper.part" "$tar.part"
         mv "$upper.part" "$upper"
         mv "$tar.part" "$tar"
     fi
-    below=$hash stack=$upper:$stack tars+=("$tar")
+    below=$hash stack=$upper${stack:+:$stack} tars+=("$tar")
 }
 
 image() { # NAME COMPRESSION LAYER...
-    local name=$1 compression=$2 each hash
+    local name=$1 compression=$2 each hash config=()
     shift 2
     below=none stack='' tars=()
-    base
-    for each; do layer "$each"; done
-    hash=$(hash_of "$here/layout.py" <(echo "$below $compression"))
+    for each; do
+        if [ "$each" = base ]; then base; else layer "$each"; fi
+    done
+    [ ! -e "$here/config/$name.json" ] || config=("$here/config/$name.json")
+    hash=$(hash_of "$here/layout.py" "${config[@]}" <(echo "$below $compression"))
     if [ "$(cat "$out/$name.recipe" 2>/dev/null)" != "$hash" ] || [ ! -e "$out/$name/index.json" ]; then
         say "$name: compressing and assembling"
         rm -f "$out/$name.expected.jsonl"
-        python3 "$here/layout.py" --compression "$compression" "$out/$name" "${tars[@]}"
+        python3 "$here/layout.py" --compression "$compression" ${config[0]:+--config "${config[0]}"} "$out/$name" "${tars[@]}"
         echo "$hash" >"$out/$name.recipe"
     fi
     hash+=-$(hash_of "$here/oracle.py")
@@ -105,14 +117,17 @@ image() { # NAME COMPRESSION LAYER...
     say "$name: $out/$name"
 }
 
-dev=(systemd build clang small clean opaque)
+dev=(base systemd build clang small clean opaque)
 for name; do
     case $name in
-        debian-min) image "$name" gzip ;;
-        debian-boot) image "$name" gzip systemd ;;
-        debian-edit) image "$name" gzip edit-one edit-two ;;
+        debian-min) image "$name" gzip base ;;
+        debian-boot) image "$name" gzip base systemd ;;
+        debian-edit) image "$name" gzip base edit-one edit-two ;;
         debian-dev) image "$name" gzip "${dev[@]}" ;;
         debian-dev-zstd) image "$name" zstd "${dev[@]}" ;;
+        debian-openrc) image "$name" gzip base openrc ;;
+        debian-mirror) image "$name" gzip base openrc mirror ;;
+        busybox | distroless | scratch) image "$name" gzip "$name" ;;
         *) say "no such image: $name" >&2; exit 2 ;;
     esac
 done

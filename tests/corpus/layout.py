@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Makes an OCI image layout of layer archives.
 
-usage: layout.py [--compression gzip|zstd|none] LAYOUT LAYER.tar...
+usage: layout.py [--compression gzip|zstd|none] [--config FILE] LAYOUT LAYER.tar...
 
 The compressed layers are kept beside the archives and shared between layouts by hard links. The one image in the layout
-has the name `latest`. Same archives, same bytes.
+has the name `latest`. FILE is the `config` of its config, as JSON: its command, user, environment. Same archives, same bytes.
 """
 import argparse
 import concurrent.futures
@@ -22,6 +22,7 @@ COMPRESSIONS = {
 }
 CREATED = "2025-01-01T00:00:00Z"
 OCI = "application/vnd.oci.image"
+SHELL = {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"]}
 
 
 def digest_of(path):
@@ -67,9 +68,14 @@ def document(blobs, media_type, content):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--compression", choices=COMPRESSIONS, default="gzip")
+    parser.add_argument("--config")
     parser.add_argument("layout")
     parser.add_argument("archives", nargs="+")
     options = parser.parse_args()
+    command = SHELL
+    if options.config:
+        with open(options.config, encoding="utf-8") as file:
+            command = json.load(file)
 
     part = options.layout + ".part"
     shutil.rmtree(part, ignore_errors=True)
@@ -84,7 +90,7 @@ def main():
             "created": CREATED,
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"]},
+            "config": command,
             "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id in layers]},
             "history": [
                 {"created": CREATED, "created_by": os.path.basename(archive).rsplit("-", 1)[0]}

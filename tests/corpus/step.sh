@@ -6,6 +6,15 @@ lower=$1 upper=$2 work=$3 M=$4 recipe=$5
 export M DEBIAN_FRONTEND=noninteractive
 here=$(cd "$(dirname "$0")" && pwd)
 
+CORPUS=$here
+export CORPUS
+
+# An image without a system: what the recipe makes is all there is, and no program of it is run.
+if [ -z "$lower" ]; then
+    M=$upper bash -euc '. "$0"; . "$1"' "$here/lib.sh" "$recipe"
+    exit
+fi
+
 # Every difference must be a whole file or a whole directory, as in an image's layer.
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$upper,workdir=$work,redirect_dir=off,metacopy=off,index=off" "$M"
 mount -t proc proc "$M/proc"
