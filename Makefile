@@ -10,7 +10,7 @@ build: ## the program, optimised: target/release/banger
 	@scripts/need.sh cc
 	cargo build --release --locked -p banger
 
-demo: ## a real image becomes a disk, and boots
+demo: ## a real image becomes a disk, and machines boot
 	@scripts/demo.sh
 
 test: ## everything that must hold: lints, documentation, dependencies, all tests
@@ -25,11 +25,12 @@ fuzz: ## a minute of each fuzz target (FUZZ_SECONDS=60)
 	@scripts/fuzz.sh
 
 corpus: ## the real images that the tests use, in target/corpus
-	@scripts/need.sh mmdebstrap python3 gzip zstd mount unshare flock
-	@tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot
+	@scripts/need.sh cc busybox mmdebstrap python3 gzip zstd mount unshare flock
+	@tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot debian-openrc debian-mirror busybox distroless scratch
 
-kernel: ## the kernel that the tests boot, in target/kernel
-	@scripts/need.sh busybox depmod
+kernel: ## what machines need besides QEMU: a kernel in target/kernel, vsock in target/tools
+	@scripts/need.sh cc busybox depmod
+	@scripts/tool.sh vhost-device-vsock 0.3.0
 	@tests/boot/fetch-kernel.sh target/kernel
 	@tests/boot/make-initrd.sh target/kernel
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures banger against the floor and against other tools, in one run.
 
-usage: run.py --programs DIR --corpus DIR [--only local|registry] [--rounds N] [--slow-rounds N] [--no-history]
+usage: run.py --programs DIR --corpus DIR --kernel DIR [--only local|registry|boot] [--rounds N] [--slow-rounds N] [--no-history]
 
 What is measured, and how, stands in bench/README.md. Prints tables and appends one line to bench/history.jsonl.
 """
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+import boot
 import local
 import registry
 from measure import Bench
@@ -21,7 +22,7 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 HISTORY = os.path.join(PROJECT, "bench", "history.jsonl")
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
-PARTS = {"local": local.Local, "registry": registry.Registry}
+PARTS = {"local": local.Local, "registry": registry.Registry, "boot": boot.Boot}
 # MiB; the other promises are those of the parts.
 PEAK = {"peak_mib": 150}
 
@@ -61,6 +62,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--programs", required=True)
     parser.add_argument("--corpus", required=True)
+    parser.add_argument("--kernel", required=True)
     parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--slow-rounds", type=int, default=3)
@@ -71,7 +73,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.corpus) as scratch:
         found = run(options, scratch)
-    print(f"\npeak memory: {found['peak_mib']:.0f} MiB")
+    if found["peak_mib"]:
+        print(f"\npeak memory: {found['peak_mib']:.0f} MiB")
     for name, most in (PEAK | local.PROMISES | registry.PROMISES).items():
         if found.get(name, 0) > most:
             print(f"MISSED: {name} is {found[name]}, promised is at most {most:.4g}")

@@ -10,19 +10,24 @@ package_of() { # COMMAND
     case $1 in
         e2fsck | mke2fs | debugfs | dumpe2fs | resize2fs | tune2fs) echo e2fsprogs ;;
         qemu-system-x86_64) echo qemu-system-x86 ;;
+        qemu-img | qemu-io) echo qemu-utils ;;
+        ip) echo iproute2 ;;
+        chroot) echo coreutils ;;
+        ldd) echo libc-bin ;;
         busybox) echo busybox-static ;;
         depmod | modprobe) echo kmod ;;
         getfattr | setfattr) echo attr ;;
         getfacl | setfacl) echo acl ;;
         script) echo bsdutils ;;
+        ssh | ssh-keygen) echo openssh-client ;;
         mount | losetup) echo mount ;;
-        findmnt | flock | prlimit | setpriv | unshare) echo util-linux ;;
+        findmnt | flock | nsenter | prlimit | setpriv | unshare) echo util-linux ;;
         cmp) echo diffutils ;;
         kill) echo procps ;;
         xz) echo xz-utils ;;
         cc) echo 'gcc libc6-dev' ;;
         c++) echo 'g++' ;;
-        docker-registry | gzip | make | mmdebstrap | openssl | python3 | shellcheck | skopeo | tar | umoci | zstd) echo "$1" ;;
+        cpio | docker-registry | gzip | make | mmdebstrap | openssl | python3 | shellcheck | skopeo | tar | umoci | zstd) echo "$1" ;;
         *) echo "need: no package known for $1" >&2; return 1 ;;
     esac
 }

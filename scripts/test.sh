@@ -21,10 +21,12 @@ dependencies() {
     target/tools/bin/cargo-deny --all-features check --hide-inclusion-graph bans licenses sources
 }
 images() {
-    tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot
-    tests/corpus/check-oracle.sh target/corpus debian-min debian-edit debian-boot
+    local small=(busybox distroless scratch)
+    tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot debian-openrc debian-mirror "${small[@]}"
+    tests/corpus/check-oracle.sh target/corpus debian-min debian-edit debian-boot debian-openrc "${small[@]}"
 }
-kernel() {
+machine() {
+    scripts/tool.sh vhost-device-vsock 0.3.0
     tests/boot/fetch-kernel.sh target/kernel
     tests/boot/make-initrd.sh target/kernel
 }
@@ -32,14 +34,15 @@ kernel() {
 stage 'what this machine needs' scripts/need.sh cc shellcheck python3 gzip tar zstd cmp kill script \
     mount losetup findmnt unshare setpriv flock getfattr setfattr getfacl \
     e2fsck mke2fs debugfs dumpe2fs resize2fs tune2fs \
-    prlimit docker-registry openssl mmdebstrap skopeo umoci qemu-system-x86_64 busybox depmod
+    prlimit docker-registry openssl mmdebstrap skopeo umoci qemu-system-x86_64 qemu-img qemu-io \
+    busybox depmod modprobe ssh ssh-keygen cpio xz ip nsenter chroot ldd
 stage 'format' cargo fmt --all --check
 stage 'scripts' lint_scripts
 stage 'lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 stage 'documentation' documentation
 stage 'dependencies' dependencies
 stage 'real images' images
-stage 'a kernel' kernel
+stage 'a machine: vsock and a kernel' machine
 stage 'compiling the tests' cargo test --workspace --locked --quiet --no-run
 printf '\n== stages so far\n'
 cat target/stages
