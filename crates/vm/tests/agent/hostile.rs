@@ -108,7 +108,7 @@ fn a_refusal_in_the_middle_is_heard() {
     let mut endless = start.chain(std::io::repeat(0).take(8 << 30));
     let started = Instant::now();
     assert_eq!(refused(service.client().put_files(&to, &mut endless)).kind, FailureKind::NotPermitted);
-    assert!(started.elapsed() < Duration::from_secs(20));
+    assert!(started.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_head_that_trickles_is_given_up_and_holds_up_nobody() {
         let mut slow = slow.try_clone().unwrap();
         move || {
             // A byte now and then does not buy time.
-            while slow.write_all(b"G").is_ok() && started.elapsed() < Duration::from_secs(30) {
+            while slow.write_all(b"G").is_ok() && started.elapsed() < Duration::from_secs(60) {
                 thread::sleep(Duration::from_millis(200));
             }
         }
@@ -170,7 +170,7 @@ fn a_head_that_trickles_is_given_up_and_holds_up_nobody() {
     let mut answer = Vec::new();
     let _ = slow.read_to_end(&mut answer);
     let elapsed = started.elapsed();
-    assert!(elapsed > Duration::from_secs(8) && elapsed < Duration::from_secs(20), "{elapsed:?}");
+    assert!(elapsed > Duration::from_secs(8) && elapsed < Duration::from_secs(60), "{elapsed:?}");
     drop(slow);
     trickle.join().unwrap();
 }

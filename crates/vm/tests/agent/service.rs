@@ -45,12 +45,12 @@ impl Service {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::new(Connector::Unix(self.socket())).with_patience(Duration::from_secs(20))
+        Client::new(Connector::Unix(self.socket())).with_patience(Duration::from_secs(60))
     }
 
     pub(crate) fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(self.socket()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream
     }
 
@@ -116,7 +116,7 @@ fn waiting_ends_with_the_deadline_or_with_the_machine() {
 fn a_guest_that_is_about_to_end_has_been_waited_for() {
     let service = Service::start();
     service.client().shutdown(Action::Reboot).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let health = service.client().wait_healthy(deadline, || true).unwrap();
     assert_eq!(health.status, Status::Stopping);
 }
