@@ -11,12 +11,14 @@
 //! - [`blob`]: decompression of layers
 //! - [`archive`]: a layer's entries, and their merge
 //! - [`disk`]: ext4 images
+//! - [`conversation`]: requests, frames, config disks
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a broken rule is a panic here")]
 
 pub mod archive;
 pub mod blob;
 pub mod challenge;
+pub mod conversation;
 pub mod credentials;
 pub mod disk;
 pub mod document;
@@ -26,10 +28,11 @@ pub mod reference;
 pub type Check = (&'static str, fn(&[u8]));
 
 /// All checks.
-pub const CHECKS: [Check; 7] = [
+pub const CHECKS: [Check; 8] = [
     ("archive", archive::check),
     ("blob", blob::check),
     ("challenge", challenge::check),
+    ("conversation", conversation::check),
     ("credentials", credentials::check),
     ("disk", disk::check),
     ("document", document::check),
