@@ -1,18 +1,12 @@
 //! No privilege is needed: nobody's image is root's, to the byte.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
-
 use crate::args;
 use crate::judges;
 use crate::support::image::{assert_same, build};
 use crate::support::judge::ask;
+use crate::support::nobody::{self, NOBODY, open_to_all};
 use crate::support::program::source;
 use crate::support::{Corpus, Run};
-
-/// A user and a group without any rights.
-const NOBODY: &str = "65534";
 
 #[test]
 fn nobody_builds_what_root_builds() {
@@ -32,24 +26,8 @@ fn nobody_builds_what_root_builds() {
     ask("chown", args![NOBODY, by_nobody.parent().unwrap()]).ok();
 
     build(source("oci", &layout), &by_root, []);
-    let mut nobody = Command::new("setpriv");
-    nobody.args([
-        "--reuid",
-        NOBODY,
-        "--regid",
-        NOBODY,
-        "--clear-groups",
-        "--no-new-privs",
-        "--bounding-set=-all",
-        "--",
-    ]);
-    nobody.args(args![program, "build", source("oci", &layout), "-o", by_nobody]);
-    Run::of(&mut nobody).ok();
+    Run::of(nobody::command().args(args![program, "build", source("oci", &layout), "-o", by_nobody])).ok();
     assert_same(&by_root, &by_nobody);
     let owner = ask("stat", args!["-c", "%u", by_nobody]).ok().stdout();
     assert_eq!(owner.trim(), NOBODY, "the image itself belongs to who made it");
-}
-
-fn open_to_all(path: &Path) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

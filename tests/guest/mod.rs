@@ -1,5 +1,6 @@
 //! Machines: any image boots, and answers. Each of these tests boots QEMU through `banger run`, without KVM where there is none.
 
+mod access;
 mod config_disk;
 mod first_boot;
 mod inits;

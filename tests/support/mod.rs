@@ -8,6 +8,7 @@ pub(crate) mod layout;
 pub(crate) mod listing;
 pub(crate) mod machine;
 pub(crate) mod mount;
+pub(crate) mod nobody;
 pub(crate) mod program;
 pub(crate) mod registry;
 pub(crate) mod scratch;
