@@ -141,8 +141,11 @@ impl Devices<'_> {
 /// - `panic=-1`: a kernel that panics ends the machine at once, instead of waiting for somebody to look at it.
 /// - `net.ifnames=0`: the card is `eth0` in every guest.
 /// - `random.trust_cpu=on`: nobody waits for entropy.
+/// - `cryptomgr.notests`: the kernel's tests of its own cryptography take long by emulation, and have been seen to hang there.
 pub(crate) fn command_line(init: Option<&str>, wait: Option<u64>, more: &str) -> String {
-    let mut line = format!("console={} root=/dev/vda rw net.ifnames=0 panic=-1 random.trust_cpu=on", platform::CONSOLE);
+    let console = platform::CONSOLE;
+    let mut line =
+        format!("console={console} root=/dev/vda rw net.ifnames=0 panic=-1 random.trust_cpu=on cryptomgr.notests");
     if let Some(seconds) = wait {
         line.push_str(&format!(" banger.wait={seconds}"));
     }
