@@ -52,7 +52,9 @@ def run(options, scratch):
     found = {"seconds": {name: round(bench.median(name), 3) for name in bench.results}}
     for part in parts:
         found |= part.summary()
-    found["peak_mib"] = round(max(part.peak_mib() for part in parts), 1)
+    peaks = [peak for part in parts if (peak := part.peak_mib()) is not None]
+    if peaks:
+        found["peak_mib"] = round(max(peaks), 1)
     for part in parts:
         part.show(found)
     return found
@@ -73,7 +75,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.corpus) as scratch:
         found = run(options, scratch)
-    if found["peak_mib"]:
+    if "peak_mib" in found:
         print(f"\npeak memory: {found['peak_mib']:.0f} MiB")
     for name, most in (PEAK | local.PROMISES | registry.PROMISES).items():
         if found.get(name, 0) > most:
