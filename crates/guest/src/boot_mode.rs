@@ -25,13 +25,16 @@ const INITS: [&str; 3] = ["/sbin/init", "/etc/init", "/bin/init"];
 const OPENRC: &str = "/sbin/openrc";
 const OPENRC_FILES: [&str; 2] = ["/etc/inittab", "/etc/init.d"];
 
-/// What an image is asked for beside its names.
+/// Reads the beginning of a file's content: its layer, its number there, and how many bytes at most.
+pub type Read<'a> = &'a dyn Fn(u32, u32, usize) -> io::Result<Vec<u8>>;
+
+/// What an image is asked for.
 #[derive(Clone, Copy)]
 pub struct Image<'a> {
     /// All its names.
     pub tree: &'a Tree,
-    /// Reads the beginning of a file's content: its layer, its number there, and how many bytes at most.
-    pub read: &'a dyn Fn(u32, u32, usize) -> io::Result<Vec<u8>>,
+    /// Reads its files.
+    pub read: Read<'a>,
     /// Whether it has a command, its own or one that was set.
     pub has_command: bool,
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use banger_layers::tree::{Node, Tree};
 
+use crate::boot_mode::Read;
 use crate::follow::is_program;
 
 const FILE: &str = "/etc/inittab";
@@ -17,10 +18,7 @@ const ACTIONS: [&str; 3] = ["sysinit", "wait", "once"];
 const DIRECTORIES: [&str; 4] = ["/sbin", "/usr/sbin", "/bin", "/usr/bin"];
 
 /// Whether busybox would start nothing at boot; then why, in words.
-pub(crate) fn starts_nothing(
-    tree: &Tree,
-    read: &dyn Fn(u32, u32, usize) -> io::Result<Vec<u8>>,
-) -> io::Result<Option<String>> {
+pub(crate) fn starts_nothing(tree: &Tree, read: Read<'_>) -> io::Result<Option<String>> {
     let Some(Node::File { size, layer, content }) =
         tree.lookup(FILE.as_bytes()).ok().map(|found| tree.inode(found).node)
     else {

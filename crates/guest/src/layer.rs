@@ -4,8 +4,6 @@
 //! inside the image, and what the image has *at* one of the places below is replaced. Directories that exist stay as they are.
 //! Nothing in it depends on anything but the tree below it, the options, the image's config and the agent.
 
-use std::io;
-
 use banger_layers::ContentSink;
 use banger_layers::tree::{Node, Tree};
 use banger_protocol::boot::{Boot, BootMode};
@@ -13,7 +11,7 @@ use banger_protocol::paths;
 use banger_protocol::settings::{Guest, VERSION};
 
 use crate::agent;
-use crate::boot_mode;
+use crate::boot_mode::{self, Read};
 use crate::contents::{Contents, ContentsError};
 use crate::follow::is_program;
 use crate::options::Options;
@@ -28,21 +26,39 @@ macro_rules! text {
     };
 }
 
-const NETWORK_UNIT: Text = text!("/etc/systemd/system/banger-network.service", "systemd/banger-network.service");
-const AGENT_UNIT: Text = text!("/etc/systemd/system/banger-vsock-agent.service", "systemd/banger-vsock-agent.service");
-const FIRST_BOOT_UNIT: Text =
-    text!("/etc/systemd/system/banger-first-boot.service", "systemd/banger-first-boot.service");
-const BEFORE_SSHD_UNIT: Text =
-    text!("/etc/systemd/system/banger-first-boot.service.d/before-sshd.conf", "systemd/before-sshd.conf");
-/// Where systemd finds what multi-user.target wants.
-const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
+/// How an init is told what to start.
+struct Starter {
+    /// What starts the network, the agent and the first boot, in this order.
+    files: [Text; 3],
+    /// Mode of those files.
+    mode: u16,
+    /// Where it looks for what it is to start: links to them.
+    links: &'static str,
+    /// Has the first boot come before an SSH server that the image ships.
+    before_sshd: Text,
+}
 
-const NETWORK_SCRIPT: Text = text!("/etc/init.d/banger-network", "openrc/banger-network");
-const AGENT_SCRIPT: Text = text!("/etc/init.d/banger-vsock-agent", "openrc/banger-vsock-agent");
-const FIRST_BOOT_SCRIPT: Text = text!("/etc/init.d/banger-first-boot", "openrc/banger-first-boot");
-const BEFORE_SSHD_SCRIPT: Text = text!("/etc/conf.d/banger-first-boot", "openrc/before-sshd.conf");
-/// Where OpenRC finds what it starts.
-const RUNLEVEL: &str = "/etc/runlevels/default";
+const SYSTEMD: Starter = Starter {
+    files: [
+        text!("/etc/systemd/system/banger-network.service", "systemd/banger-network.service"),
+        text!("/etc/systemd/system/banger-vsock-agent.service", "systemd/banger-vsock-agent.service"),
+        text!("/etc/systemd/system/banger-first-boot.service", "systemd/banger-first-boot.service"),
+    ],
+    mode: 0o644,
+    links: "/etc/systemd/system/multi-user.target.wants",
+    before_sshd: text!("/etc/systemd/system/banger-first-boot.service.d/before-sshd.conf", "systemd/before-sshd.conf"),
+};
+
+const OPENRC: Starter = Starter {
+    files: [
+        text!("/etc/init.d/banger-network", "openrc/banger-network"),
+        text!("/etc/init.d/banger-vsock-agent", "openrc/banger-vsock-agent"),
+        text!("/etc/init.d/banger-first-boot", "openrc/banger-first-boot"),
+    ],
+    mode: 0o755,
+    links: "/etc/runlevels/default",
+    before_sshd: text!("/etc/conf.d/banger-first-boot", "openrc/before-sshd.conf"),
+};
 
 const VSOCK_MODULE: Text = text!("/etc/modules-load.d/banger-vsock.conf", "modules-load.d/banger-vsock.conf");
 const NO_VSOCK_MODULE: Text = text!("/etc/modules-load.d/banger-vsock.conf", "modules-load.d/no-vsock.conf");
@@ -69,7 +85,7 @@ const OPENRC_RUN: &str = "/sbin/openrc-run";
 pub fn write<S>(
     contents: &mut Contents<'_, S>,
     tree: &Tree,
-    read: &dyn Fn(u32, u32, usize) -> io::Result<Vec<u8>>,
+    read: Read<'_>,
     options: &Options,
     config: Option<&[u8]>,
 ) -> Result<Boot, ContentsError<S::Error>>
@@ -81,7 +97,7 @@ where
     write_agent(contents, options, config, &boot)?;
     let ships_sshd = SSHD.iter().any(|path| is_program(tree, path.as_bytes()));
     let first_boot = ships_sshd || options.sshd;
-    write_systemd(contents, first_boot, ships_sshd)?;
+    write_starter(contents, &SYSTEMD, first_boot, ships_sshd)?;
     if boot.mode == BootMode::Systemd {
         contents.file(b"/etc/machine-id", 0o444, b"")?;
         if !has_udev(tree) {
@@ -91,7 +107,7 @@ where
         }
     }
     if is_program(tree, OPENRC_RUN.as_bytes()) {
-        write_openrc(contents, first_boot, ships_sshd)?;
+        write_starter(contents, &OPENRC, first_boot, ships_sshd)?;
     }
     put(contents, if has_vsock_module(tree) { VSOCK_MODULE } else { NO_VSOCK_MODULE }, 0o644)?;
     if boot.mode == BootMode::Workload {
@@ -148,40 +164,23 @@ where
     contents.file(paths::GUEST.as_bytes(), 0o600, &json)
 }
 
-fn write_systemd<S>(
+/// What has an init start the agent.
+fn write_starter<S>(
     contents: &mut Contents<'_, S>,
+    starter: &Starter,
     first_boot: bool,
     ships_sshd: bool,
 ) -> Result<(), ContentsError<S::Error>>
 where
     S: ContentSink<Error: std::error::Error>,
 {
-    let units = [Some(NETWORK_UNIT), Some(AGENT_UNIT), first_boot.then_some(FIRST_BOOT_UNIT)];
-    for unit in units.into_iter().flatten() {
-        put(contents, unit, 0o644)?;
-        contents.symlink(&join(WANTS, file_name(unit.0)), unit.0.as_bytes())?;
+    let [network, agent, once] = starter.files;
+    for file in [Some(network), Some(agent), first_boot.then_some(once)].into_iter().flatten() {
+        put(contents, file, starter.mode)?;
+        contents.symlink(&join(starter.links, file_name(file.0)), file.0.as_bytes())?;
     }
     if ships_sshd {
-        put(contents, BEFORE_SSHD_UNIT, 0o644)?;
-    }
-    Ok(())
-}
-
-fn write_openrc<S>(
-    contents: &mut Contents<'_, S>,
-    first_boot: bool,
-    ships_sshd: bool,
-) -> Result<(), ContentsError<S::Error>>
-where
-    S: ContentSink<Error: std::error::Error>,
-{
-    let scripts = [Some(NETWORK_SCRIPT), Some(AGENT_SCRIPT), first_boot.then_some(FIRST_BOOT_SCRIPT)];
-    for script in scripts.into_iter().flatten() {
-        put(contents, script, 0o755)?;
-        contents.symlink(&join(RUNLEVEL, file_name(script.0)), script.0.as_bytes())?;
-    }
-    if ships_sshd {
-        put(contents, BEFORE_SSHD_SCRIPT, 0o644)?;
+        put(contents, starter.before_sshd, 0o644)?;
     }
     Ok(())
 }
@@ -293,8 +292,8 @@ mod tests {
 
     #[test]
     fn the_first_boot_has_something_to_do_where_there_is_an_ssh_server_or_shall_be() {
-        let unit = FIRST_BOOT_UNIT.0.to_owned();
-        let ordered = BEFORE_SSHD_UNIT.0.to_owned();
+        let unit = super::SYSTEMD.files[2].0.to_owned();
+        let ordered = super::SYSTEMD.before_sshd.0.to_owned();
         let sshd = Options { sshd: true, ..Options::default() };
         for (names, options, expected) in [
             (&[][..], Options::default(), [false, false]),

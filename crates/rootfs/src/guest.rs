@@ -3,6 +3,7 @@
 //! Both are layers like any other, with a segment behind all others. They come last because the guest layer depends on what it finds.
 
 use banger_ext4::write::{Image, Segment};
+use banger_guest::boot_mode::Read;
 use banger_guest::contents::{Contents, ContentsError};
 use banger_guest::modules::WriteError;
 use banger_guest::{agent, layer, modules};
@@ -115,9 +116,6 @@ fn of_contents(error: ContentsError<banger_ext4::Error>) -> Failure {
         error => LayerError::Read(std::io::Error::other(error)),
     })
 }
-
-/// Reads the beginning of a content that is in its place: its layer, its number there, and how many bytes at most.
-type Read<'a> = &'a dyn Fn(u32, u32, usize) -> std::io::Result<Vec<u8>>;
 
 /// Has one more layer written and merges it. Returns what the writer returned, and a digest of the layer.
 fn put<T>(

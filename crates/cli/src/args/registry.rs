@@ -11,7 +11,7 @@ use crate::values::{self, User};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Registry options")]
 pub(crate) struct RegistryOptions {
-    /// When to ask the registry instead of the cache [default: missing for build, else always]
+    /// When to ask the registry instead of the cache [default: missing for build and run, else always]
     ///
     /// What is in the cache by digest is never downloaded again, whatever is said here.
     #[arg(long, value_enum, value_name = "WHEN")]
