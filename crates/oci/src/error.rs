@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Network,
     /// The system refused to read or write.
     Io,
+    /// Nobody wants it any more.
+    Cancelled,
 }
 
 /// An error of this crate. The field `what` always names the document, file or blob, with where it was found.
@@ -177,6 +179,10 @@ pub enum Error {
     #[error(transparent)]
     Place(#[from] PlaceError),
 
+    /// Whoever wanted it has said that it is not wanted any more.
+    #[error("cancelled")]
+    Cancelled,
+
     /// Something that exists elsewhere and cannot be read here.
     #[error("{what}: {reason}")]
     Unsupported {
@@ -229,6 +235,7 @@ impl Error {
             | Error::DiffIds { .. }
             | Error::Archive { .. } => ErrorKind::Malformed,
             Error::Unsupported { .. } => ErrorKind::Unsupported,
+            Error::Cancelled => ErrorKind::Cancelled,
             Error::Place(error) => error.kind,
             Error::Names { source, .. } => source.kind(),
         }

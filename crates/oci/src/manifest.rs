@@ -14,14 +14,19 @@ pub struct Manifest {
     pub config: Descriptor,
     /// The layers, the lowest first. An image without layers is an empty file system.
     pub layers: Vec<Descriptor>,
+    /// What it is besides an image, as its author says.
+    pub artifact_type: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Fields {
     config: oci_spec::image::Descriptor,
     // Go writes a nil slice as null.
     #[serde(default)]
     layers: Option<Vec<oci_spec::image::Descriptor>>,
+    #[serde(default)]
+    artifact_type: Option<String>,
 }
 
 impl Manifest {
@@ -64,7 +69,7 @@ impl Manifest {
                 Descriptor::check(layer, what)
             })
             .collect::<Result<_>>()?;
-        Ok(Manifest { config, layers })
+        Ok(Manifest { config, layers, artifact_type: fields.artifact_type })
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::BodyReader;
@@ -14,6 +15,7 @@ use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
 use crate::error::Error;
 use crate::limits::RATE;
+use crate::progress::Progress;
 use crate::transport::Fault;
 
 /// A blob on its way, or the rest of one.
@@ -25,6 +27,7 @@ pub struct Body {
     end: End,
     host: String,
     what: String,
+    progress: Arc<dyn Progress>,
 }
 
 /// How the end of a body is known.
@@ -39,13 +42,15 @@ enum End {
 }
 
 impl Body {
-    /// The body of an answer that sends `size` bytes of a blob from an offset on, if it sends what it should.
+    /// The body of an answer that sends what has `size` bytes from an offset on, if it sends what it should. Where nobody
+    /// knows the size, the end of the connection is that of the body.
     pub(crate) fn new(
         answer: Response<ureq::Body>,
-        size: u64,
+        size: Option<u64>,
         offset: u64,
         timeout: Duration,
         (host, what): (&str, &str),
+        progress: &Arc<dyn Progress>,
     ) -> Self {
         let is_chunked = answer.headers().contains_key(TRANSFER_ENCODING);
         // Of a body of no bytes the library says that there is none.
@@ -60,10 +65,11 @@ impl Body {
         Self {
             reader: Watched::new(body.into_reader(), timeout),
             offset,
-            left: length.unwrap_or(size.saturating_sub(offset)),
+            left: length.or(size.map(|size| size.saturating_sub(offset))).unwrap_or_default(),
             end,
             host: host.to_owned(),
             what: what.to_owned(),
+            progress: Arc::clone(progress),
         }
     }
 
@@ -79,13 +85,23 @@ impl Body {
 
     /// The error of a read that failed, with what was being read from where.
     pub fn broken(&self, error: io::Error) -> Error {
+        // The end of all connections shows as all sorts of failures.
+        if self.progress.is_cancelled() {
+            return Error::Cancelled;
+        }
         Fault::of_io(error, self.reader.timeout).into_error(&self.host, &self.what)
     }
 }
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.progress.is_cancelled() {
+            return Err(io::Error::other(Fault::Cancelled));
+        }
         let count = self.reader.read(buffer)?;
+        if count == 0 && self.progress.is_cancelled() {
+            return Err(io::Error::other(Fault::Cancelled));
+        }
         self.left = self.left.saturating_sub(count as u64);
         if count == 0 && !buffer.is_empty() && self.end == End::Connection && self.left > 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended too early"));

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::limits::CANCEL_POLL;
+
 /// Tells the time, and lets it pass.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// A time that never runs backwards: ages and lifetimes are measured by it.
@@ -11,8 +13,8 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// The date, which servers speak of.
     fn date(&self) -> SystemTime;
 
-    /// Waits.
-    fn sleep(&self, delay: Duration);
+    /// Waits, but no longer than until `is_over` says that nobody needs it.
+    fn sleep(&self, delay: Duration, is_over: &dyn Fn() -> bool);
 }
 
 /// The system's clock.
@@ -28,7 +30,14 @@ impl Clock for SystemClock {
         SystemTime::now()
     }
 
-    fn sleep(&self, delay: Duration) {
-        std::thread::sleep(delay);
+    fn sleep(&self, delay: Duration, is_over: &dyn Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_over() {
+            let left = delay.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(CANCEL_POLL));
+        }
     }
 }

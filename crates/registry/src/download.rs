@@ -156,7 +156,9 @@ impl Shared {
         let Route { reference, client, cache, progress } = &self.route;
         let digest = &blob.digest;
         loop {
-            let mut partial = match cache.ingest(blob, &mut || progress.event(Event::Shared { digest }))? {
+            let mut waiting = || progress.event(Event::Shared { digest });
+            let go_on = || !client.is_cancelled() && !self.cancelled.load(Ordering::Acquire);
+            let mut partial = match cache.ingest_while(blob, &mut waiting, &go_on)? {
                 Ingest::Begin(partial) => partial,
                 Ingest::Present(file) => {
                     incoming.begin(file, blob.size);
@@ -254,6 +256,7 @@ impl Shared {
             && incoming.is_ahead()
             && is_busy()
             && !self.cancelled.load(Ordering::Acquire)
+            && !self.route.client.is_cancelled()
         {
             if begun.elapsed() > PATIENCE {
                 incoming.widen();

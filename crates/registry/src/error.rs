@@ -102,6 +102,21 @@ pub enum Error {
         /// What was being fetched.
         what: String,
     },
+    /// The registry does not take what is sent to it.
+    #[error("{host} does not take {what}: it answered {status}{}", said(detail))]
+    Refused {
+        /// The registry's host.
+        host: String,
+        /// The HTTP status code.
+        status: u16,
+        /// What was sent.
+        what: String,
+        /// The registry's own words, or what the status means; empty where there is nothing to say.
+        detail: String,
+    },
+    /// Whoever wanted it has said that it is not wanted any more.
+    #[error("cancelled")]
+    Cancelled,
     /// Something in the settings, in a file of credentials or in a certificate file cannot be used.
     #[error("{what}: {reason}")]
     Settings {
@@ -144,6 +159,9 @@ impl Error {
             Self::Protocol { .. } | Self::Integrity { .. } => ErrorKind::Malformed,
             Self::Settings { .. } => ErrorKind::Usage,
             Self::Helper { .. } => ErrorKind::Unauthorized,
+            Self::Refused { status: 404, .. } => ErrorKind::NotFound,
+            Self::Refused { .. } => ErrorKind::Unsupported,
+            Self::Cancelled => ErrorKind::Cancelled,
             Self::Io { .. } => ErrorKind::Io,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
         }
@@ -159,8 +177,11 @@ impl Error {
             | Self::Connection { host, .. }
             | Self::Protocol { host, .. }
             | Self::Unsupported { host, .. }
+            | Self::Refused { host, .. }
             | Self::Integrity { host, .. } => Some(host),
-            Self::GivenUp { .. } | Self::Settings { .. } | Self::Helper { .. } | Self::Io { .. } => None,
+            Self::GivenUp { .. } | Self::Cancelled | Self::Settings { .. } | Self::Helper { .. } | Self::Io { .. } => {
+                None
+            }
         }
     }
 
@@ -173,9 +194,22 @@ impl Error {
         }
     }
 
+    /// The same of something that was sent: not an answer that failed, but one that means no.
+    pub(crate) fn into_refusal(self) -> Self {
+        let Self::Status { host, status, what, detail, .. } = self else { return self };
+        let meaning = match status {
+            404 => "there is no such repository, and it makes none",
+            405 | 501 => "nothing can be stored there; it may be a mirror, or read-only",
+            413 => "that is more than the registry, or a proxy before it, takes at once",
+            _ => "",
+        };
+        let detail = if detail.is_empty() { meaning.to_owned() } else { detail };
+        Self::Refused { host, status, what, detail }
+    }
+
     /// Whether it may be gone in a moment, so that asking again makes sense (RFC 9110, section 15; the statuses that
     /// containerd and Docker ask again for).
-    pub(crate) fn is_temporary(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502..=504),
             Self::Connection { source, .. } => source.downcast_ref().is_none_or(Fault::is_temporary),

@@ -1,7 +1,8 @@
-//! OCI images from registries (distribution specification 1.1, pull only), through a cache on disk.
+//! OCI images from registries (distribution specification 1.1), through a cache on disk, and into them; plain downloads by
+//! the same rules.
 //!
 //! - [`Registry`]: opens an image that streams, fetches one, says what a reference means
-//! - [`Client`]: HTTP: endpoints, mirrors, authorisation, retries
+//! - [`Client`]: HTTP: endpoints, mirrors, authorisation, retries; pushes, and gets any file
 //! - [`credentials`]: who asks: files of Docker and Podman, helpers
 //! - [`Settings`]: what can be set for each host
 //! - [`Progress`]: what is told meanwhile
@@ -35,7 +36,7 @@ mod words;
 
 pub use auth::challenge;
 pub use body::Body;
-pub use client::{Client, Document, Found, Surroundings};
+pub use client::{Client, Document, Found, Get, Open, Sent, Surroundings};
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use progress::{BlobSummary, Event, Progress, Silent};

@@ -29,6 +29,9 @@ pub const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The longest wait that nobody asked for.
 pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 
+/// How often it is asked whether work that waits is still wanted: soon enough for whoever has pressed a key.
+pub const CANCEL_POLL: Duration = Duration::from_millis(100);
+
 /// Bytes a second that are too few, when it goes on for as long as the server may be silent.
 pub const RATE: u64 = 1 << 10;
 
@@ -64,6 +67,26 @@ pub const HELPER_COMPLAINT: usize = 4 << 10;
 
 /// Bytes that are read from a connection at once: 256 KiB, above which the copying gets no cheaper.
 pub const INPUT_BUFFER: usize = 256 << 10;
+
+/// How long a registry may be silent after a blob has been sent to it: it reads it once more to check it, and may move it
+/// to another store.
+pub const COMMIT: Duration = Duration::from_secs(300);
+
+/// Bytes from which on a registry is asked whether it takes a body before the body is sent: 64 KiB, which is less than the
+/// question costs on a slow line.
+pub const EXPECT: u64 = 64 << 10;
+
+/// Bytes of a blob that are sent at once to registries (or to what stands before them) that refuse larger bodies: 16 MiB.
+pub const CHUNK: u64 = 16 << 20;
+
+/// Bytes below which no smaller pieces are tried: 1 MiB. What takes less at once is not meant to store images.
+pub const CHUNK_LEAST: u64 = 1 << 20;
+
+/// The largest pieces in which a registry may want blobs: 1 GiB. It is the least that it takes at once.
+pub const CHUNK_MAX: u64 = 1 << 30;
+
+/// Uploads that are begun for one blob, as the registry has forgotten those before.
+pub const UPLOADS: u32 = 3;
 
 /// Characters of a server's words that an error shows.
 pub const SHOWN: usize = 240;

@@ -37,6 +37,13 @@ pub enum Event<'a> {
         /// Which.
         digest: &'a Digest,
     },
+    /// So much of a blob has been sent. It is less than before when it has to be sent again.
+    Sent {
+        /// Which.
+        digest: &'a Digest,
+        /// Bytes from its beginning.
+        position: u64,
+    },
     /// Another process fetches this blob: it will be used when it is there.
     Shared {
         /// Which.
@@ -68,10 +75,16 @@ pub struct BlobSummary {
     pub cached: bool,
 }
 
-/// Receives events, from several threads.
+/// Receives events, from several threads, and may wish that the work ends.
 pub trait Progress: fmt::Debug + Send + Sync {
     /// Called for each event, in no fixed order between blobs.
     fn event(&self, event: Event<'_>);
+
+    /// Whether the work is to end early: it then fails with [`Error::Cancelled`](crate::Error), within a moment, whatever it
+    /// waits for. Asked often; once it has said yes it is to go on saying so.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody is interested.

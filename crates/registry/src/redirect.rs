@@ -8,20 +8,25 @@
 use crate::url::{Scheme, Url};
 use crate::words::shown;
 
-/// The address that an answer sends to.
+/// The address that an answer sends to; `doing` says what it does so for, in words behind "it".
 ///
 /// # Errors
 /// Why it is not followed, in words that follow "the answer cannot be used: ".
-pub(crate) fn next(from: &Url, location: Option<&str>, is_insecure: impl FnOnce(&Url) -> bool) -> Result<Url, String> {
-    let location = location.ok_or("it redirects, but does not say to where")?;
-    let to = from.join(location).map_err(|error| format!("it redirects to where nobody is sent: {error}"))?;
+pub(crate) fn next(
+    doing: &str,
+    from: &Url,
+    location: Option<&str>,
+    is_insecure: impl FnOnce(&Url) -> bool,
+) -> Result<Url, String> {
+    let location = location.ok_or_else(|| format!("it {doing}, but does not say to where"))?;
+    let to = from.join(location).map_err(|error| format!("it {doing} to where nobody is sent: {error}"))?;
     if to.scheme() == Scheme::Http {
         if from.scheme() == Scheme::Https {
-            return Err(format!("it redirects from https to {:?}", shown(&to.to_string())));
+            return Err(format!("it {doing} from https to {:?}", shown(&to.to_string())));
         }
         if !is_insecure(&to) {
             return Err(format!(
-                "it redirects to {:?}, which is not https, and {} is not configured as insecure",
+                "it {doing} to {:?}, which is not https, and {} is not configured as insecure",
                 shown(&to.to_string()),
                 to.authority()
             ));
@@ -56,7 +61,7 @@ mod tests {
         ];
         for (from, location, expected) in cases {
             let from = Url::parse(from).expect("an address");
-            let to = next(&from, location, |url| url.host() == "insecure").map(|url| url.to_string());
+            let to = next("redirects", &from, location, |url| url.host() == "insecure").map(|url| url.to_string());
             match (to, expected) {
                 (Ok(to), Ok(expected)) => assert_eq!(to, expected),
                 (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),

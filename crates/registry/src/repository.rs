@@ -86,7 +86,7 @@ impl Repository {
             return Ok(bytes);
         }
         // Whoever else wants it waits until it is there, and takes it.
-        match self.cache.ingest(descriptor, &mut || {})? {
+        match self.cache.ingest_while(descriptor, &mut || {}, &|| !client.is_cancelled())? {
             Ingest::Begin(mut partial) => {
                 let bytes = self.fetch(client, descriptor, limit, &what)?;
                 // What was left of an earlier attempt is too little to ask for the rest of it.

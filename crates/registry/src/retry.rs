@@ -36,6 +36,10 @@ impl<'a> Attempts<'a> {
     /// # Errors
     /// The error itself, when there is no next try.
     pub(crate) fn wait(&mut self, error: Error, progressed: bool) -> Result<(), Error> {
+        // Whatever became of the work: it may be the end itself that shows as a failure.
+        if self.progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         self.failures = if progressed { 1 } else { self.failures.saturating_add(1) };
         if !error.is_temporary() {
             return Err(error);
@@ -58,8 +62,8 @@ impl<'a> Attempts<'a> {
             asked: asked.is_some(),
             reason: &shown(&error.reason()),
         });
-        self.clock.sleep(delay);
-        Ok(())
+        self.clock.sleep(delay, &|| self.progress.is_cancelled());
+        if self.progress.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 }
 
@@ -117,7 +121,7 @@ mod tests {
         fn date(&self) -> SystemTime {
             SystemClock.date()
         }
-        fn sleep(&self, delay: Duration) {
+        fn sleep(&self, delay: Duration, _is_over: &dyn Fn() -> bool) {
             self.slept.lock().unwrap().push(delay);
         }
     }

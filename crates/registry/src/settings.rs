@@ -22,6 +22,23 @@ pub struct Settings {
     pub ca: Vec<PathBuf>,
 }
 
+impl Settings {
+    /// Has these hosts spoken to without certificates, or without encryption.
+    pub fn allow_insecure(&mut self, hosts: &[String]) {
+        for host in hosts {
+            self.hosts.entry(host.clone()).or_default().insecure = true;
+        }
+    }
+
+    /// Sets how many blobs are fetched at the same time, also where a registry has a number of its own.
+    pub fn set_jobs(&mut self, jobs: Option<NonZeroUsize>) {
+        if jobs.is_some() {
+            self.jobs = jobs;
+            self.hosts.values_mut().for_each(|host| host.jobs = None);
+        }
+    }
+}
+
 /// The settings of one registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {

@@ -2,20 +2,28 @@
 //!
 //! Connections are kept and used again: there is one agent (with its pool) for each way in which hosts are connected to
 //! (trust, proxy, timeout), and nearly always that is one. Every wait for the network is bounded by the host's timeout.
+//!
+//! Whoever waits can be told to stop ([`Progress::is_cancelled`]). An exchange runs on a thread of its own, which is left
+//! behind then: a name that is looked up and a connection that is made cannot be interrupted. Reads of bodies are ended by
+//! a watch that shuts all connections down.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
-use std::{fmt, io};
+use std::{fmt, io, thread};
 
-use ureq::http::{HeaderName, HeaderValue, Method, Request, Response};
-use ureq::{Agent, Proxy};
+use ureq::http::header::CONTENT_LENGTH;
+use ureq::http::{HeaderName, HeaderValue, Method, Request, Response, request};
+use ureq::{Agent, Proxy, SendBody};
 
 use crate::endpoint::Site;
 use crate::error::Error;
-use crate::limits::{HEADER_BYTES, INPUT_BUFFER, INSECURE_CONNECT};
+use crate::limits::{CANCEL_POLL, COMMIT, HEADER_BYTES, INPUT_BUFFER, INSECURE_CONNECT};
 use crate::lock::lock;
+use crate::progress::Progress;
 use crate::proxy::Proxies;
 use crate::tls::Trust;
 use crate::url::{Scheme, Url};
@@ -32,7 +40,18 @@ const IDLE: usize = 64;
 pub(crate) struct Transport {
     trust: Trust,
     proxies: Proxies,
-    agents: Mutex<HashMap<Way, Agent>>,
+    progress: Arc<dyn Progress>,
+    agents: Arc<Mutex<Agents>>,
+    /// The watch ends when this goes away.
+    watch: OnceLock<Sender<()>>,
+}
+
+/// What connections are made by.
+#[derive(Default)]
+struct Agents {
+    by_way: HashMap<Way, Agent>,
+    /// Whether all have been shut down, and no more are to be made.
+    is_over: bool,
 }
 
 /// Without what ureq shows of its agents: who knows what that is.
@@ -49,6 +68,8 @@ struct Way {
     ca: Vec<PathBuf>,
     timeout: Duration,
     proxy: Option<Proxy>,
+    /// Whether bodies of any length are sent.
+    is_for_uploads: bool,
 }
 
 /// Why there is no answer, or no more of it.
@@ -77,6 +98,12 @@ pub(crate) enum Fault {
     /// The answer is not HTTP.
     #[error("its answer is not HTTP: {0}")]
     Malformed(String),
+    /// What is to be sent cannot be read.
+    #[error("it cannot be read: {0}")]
+    Source(io::Error),
+    /// Nobody wants it any more.
+    #[error("cancelled")]
+    Cancelled,
     /// The connection could not be made, or broke.
     #[error(transparent)]
     Io(io::Error),
@@ -87,7 +114,7 @@ impl Fault {
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Silent(_) | Self::Slow { .. } | Self::Proxy(_) | Self::Io(_) => true,
-            Self::NoHost | Self::Tls(_) | Self::Malformed(_) => false,
+            Self::NoHost | Self::Tls(_) | Self::Malformed(_) | Self::Source(_) | Self::Cancelled => false,
         }
     }
 
@@ -101,6 +128,8 @@ impl Fault {
         let (host, what) = (host.to_owned(), what.to_owned());
         match self {
             Self::Malformed(reason) => Error::Protocol { host, what, reason: format!("it is not HTTP: {reason}") },
+            Self::Cancelled => Error::Cancelled,
+            Self::Source(source) => Error::Io { doing: "read", what: format!("what is to be sent for {what}"), source },
             fault => Error::Connection { host, what, source: Box::new(fault) },
         }
     }
@@ -176,55 +205,88 @@ fn tls_words(error: &rustls::Error) -> String {
 }
 
 /// A request.
-#[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a Url,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body of a form.
-    pub(crate) form: Option<String>,
+    pub(crate) payload: Payload,
+}
+
+/// The body of a request.
+pub(crate) enum Payload {
+    None,
+    Bytes(Vec<u8>),
+    /// As many bytes as are announced; the reader has neither more nor less.
+    Stream(Box<dyn Read + Send>, u64),
 }
 
 impl Transport {
-    pub(crate) fn new(proxies: Proxies) -> Self {
-        Self { trust: Trust::new(), proxies, agents: Mutex::default() }
+    pub(crate) fn new(proxies: Proxies, progress: Arc<dyn Progress>) -> Self {
+        Self { trust: Trust::new(), proxies, progress, agents: Arc::default(), watch: OnceLock::new() }
     }
 
     /// Makes an exchange with a host for which `site` holds.
     ///
     /// # Errors
-    /// The outer one: settings that cannot be used. The inner one: there is no answer.
+    /// The outer one: settings that cannot be used, or nobody waits any more. The inner one: there is no answer.
     pub(crate) fn exchange(&self, site: &Site, call: Call<'_>) -> Result<Result<Response<ureq::Body>, Fault>, Error> {
         // The grammar of references knows ports beyond 65535, which would be taken for none.
         Url::parse(&call.url.to_string()).map_err(|error| Error::Settings {
             what: format!("host {}", call.url.authority()),
             reason: error.to_string(),
         })?;
-        let agent = self.agent(site, call.url)?;
+        if self.progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let agent = self.agent(site, call.url, matches!(call.payload, Payload::Stream(..)))?;
         let mut request = Request::builder().method(call.method).uri(call.url.to_string());
         if let Some(headers) = request.headers_mut() {
             headers.extend(call.headers);
+            if let Payload::Stream(_, length) = &call.payload {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(*length));
+            }
         }
-        let answer = match call.form {
-            None => request.body(()).map_err(ureq::Error::from).and_then(|request| agent.run(request)),
-            Some(form) => request.body(form).map_err(ureq::Error::from).and_then(|request| agent.run(request)),
+        let (tell, hear) = mpsc::channel();
+        let exchange = move || {
+            // Nobody hears it who does not wait any more.
+            let _ = tell.send(run(&agent, request, call.payload));
         };
-        Ok(answer.map_err(|error| Fault::of(error, site.timeout)))
+        if let Err(error) = thread::Builder::new().name("exchange".to_owned()).spawn(exchange) {
+            return Ok(Err(Fault::Io(error)));
+        }
+        loop {
+            match hear.recv_timeout(CANCEL_POLL) {
+                Ok(answer) => return Ok(answer.map_err(|error| Fault::of(error, site.timeout))),
+                Err(RecvTimeoutError::Timeout) if self.progress.is_cancelled() => return Err(Error::Cancelled),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Ok(Err(Fault::Io(io::Error::other("the HTTP library has failed"))));
+                }
+            }
+        }
     }
 
-    fn agent(&self, site: &Site, url: &Url) -> Result<Agent, Error> {
+    fn agent(&self, site: &Site, url: &Url, is_for_uploads: bool) -> Result<Agent, Error> {
         let way = Way {
             insecure: site.insecure,
             // Plain connections are all alike.
             ca: if site.insecure || url.scheme() == Scheme::Http { Vec::new() } else { site.ca.clone() },
             timeout: site.timeout,
             proxy: self.proxies.of(url).cloned(),
+            is_for_uploads,
         };
         let mut agents = lock(&self.agents);
-        if let Some(agent) = agents.get(&way) {
+        if agents.is_over {
+            return Err(Error::Cancelled);
+        }
+        if let Some(agent) = agents.by_way.get(&way) {
             return Ok(agent.clone());
         }
+        self.watch.get_or_init(|| self.start_watch());
         let timeout = Some(way.timeout);
+        // What is sent may take as long as it does; it goes on moving, or a write fails.
+        let (send_body, answer) =
+            if way.is_for_uploads { (None, Some(way.timeout.max(COMMIT))) } else { (timeout, timeout) };
         let connect = if way.insecure { way.timeout.min(INSECURE_CONNECT) } else { way.timeout };
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -235,9 +297,9 @@ impl Transport {
             .timeout_resolve(timeout)
             .timeout_connect(Some(connect))
             .timeout_send_request(timeout)
-            .timeout_send_body(timeout)
-            .timeout_recv_response(timeout)
-            .timeout_per_read(timeout)
+            .timeout_send_body(send_body)
+            .timeout_recv_response(answer)
+            .timeout_per_read(answer)
             .timeout_per_write(timeout)
             .max_response_header_size(HEADER_BYTES)
             .input_buffer_size(INPUT_BUFFER)
@@ -245,8 +307,35 @@ impl Transport {
             .max_idle_connections_per_host(IDLE_PER_HOST)
             .build();
         let agent = Agent::new_with_config(config);
-        agents.insert(way, agent.clone());
+        agents.by_way.insert(way, agent.clone());
         Ok(agent)
+    }
+
+    /// Begins to look whether the work is still wanted; when it is not, all connections end.
+    fn start_watch(&self) -> Sender<()> {
+        let (alive, watched) = mpsc::channel();
+        let (progress, agents) = (Arc::clone(&self.progress), Arc::clone(&self.agents));
+        let watch = move || {
+            while watched.recv_timeout(CANCEL_POLL) == Err(RecvTimeoutError::Timeout) {
+                if progress.is_cancelled() {
+                    let mut agents = lock(&agents);
+                    agents.is_over = true;
+                    agents.by_way.drain().for_each(|(_, agent)| agent.shutdown());
+                    return;
+                }
+            }
+        };
+        // Without it a read ends no later than the host's timeout.
+        let _ = thread::Builder::new().name("watch".to_owned()).spawn(watch);
+        alive
+    }
+}
+
+fn run(agent: &Agent, request: request::Builder, payload: Payload) -> Result<Response<ureq::Body>, ureq::Error> {
+    match payload {
+        Payload::None => agent.run(request.body(())?),
+        Payload::Bytes(bytes) => agent.run(request.body(bytes)?),
+        Payload::Stream(reader, _) => agent.run(request.body(SendBody::from_owned_reader(reader))?),
     }
 }
 

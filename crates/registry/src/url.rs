@@ -141,6 +141,12 @@ impl Url {
         Self { rest, ..self.clone() }
     }
 
+    /// The address as it can be shown: queries may hold signatures that open doors.
+    pub(crate) fn without_query(&self) -> String {
+        let path = self.rest.split_once('?').map_or(self.rest.as_str(), |(path, _)| path);
+        format!("{}://{}{path}", self.scheme.name(), self.authority)
+    }
+
     /// Whether both are the same host, port and scheme, so that a secret for one may be shown to the other.
     pub(crate) fn same_origin(&self, other: &Self) -> bool {
         self.scheme == other.scheme && self.host() == other.host() && self.port() == other.port()

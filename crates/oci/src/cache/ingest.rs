@@ -63,6 +63,19 @@ impl Cache {
     /// # Errors
     /// Its file cannot be opened, locked or read.
     pub fn ingest(&self, descriptor: &Descriptor, waiting: &mut dyn FnMut()) -> Result<Ingest> {
+        self.ingest_while(descriptor, waiting, &|| true)
+    }
+
+    /// The same, waiting only as long as `go_on` says so.
+    ///
+    /// # Errors
+    /// As [`Cache::ingest`]; or it was waited for until `go_on` said no.
+    pub fn ingest_while(
+        &self,
+        descriptor: &Descriptor,
+        waiting: &mut dyn FnMut(),
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Ingest> {
         let mut told = false;
         loop {
             if let Some(file) = self.open_blob(descriptor)? {
@@ -79,6 +92,9 @@ impl Cache {
             if !told {
                 waiting();
                 told = true;
+            }
+            if !go_on() {
+                return Err(Error::Cancelled);
             }
             pause();
         }

@@ -1,4 +1,5 @@
-//! What has been got from token servers and from the user, by host and repository.
+//! What has been got from token servers and from the user, by host, repository and purpose: what may be read need not be
+//! written.
 //!
 //! Several threads ask one host at the same time, and their tokens end at the same time: whoever comes first gets a new
 //! one, the others wait for it and share it.
@@ -10,10 +11,29 @@ use std::time::Instant;
 use super::Grant;
 use crate::lock::lock;
 
-/// Grants by host and repository.
+/// Grants by host, repository and purpose.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
-    slots: Mutex<HashMap<(String, String), Arc<Slot>>>,
+    slots: Mutex<HashMap<(String, String, Purpose), Arc<Slot>>>,
+}
+
+/// What a grant is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    /// To read.
+    Pull,
+    /// To write, and to look whether that is needed.
+    Push,
+}
+
+impl Purpose {
+    /// As scopes have it (distribution project, "Token Scope Documentation").
+    pub(crate) fn actions(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "pull,push",
+        }
+    }
 }
 
 /// The grant for one repository.
@@ -25,9 +45,9 @@ pub(crate) struct Slot {
 }
 
 impl Grants {
-    pub(crate) fn slot(&self, host: &str, repository: &str) -> Arc<Slot> {
+    pub(crate) fn slot(&self, host: &str, repository: &str, purpose: Purpose) -> Arc<Slot> {
         let mut slots = lock(&self.slots);
-        Arc::clone(slots.entry((host.to_owned(), repository.to_owned())).or_default())
+        Arc::clone(slots.entry((host.to_owned(), repository.to_owned(), purpose)).or_default())
     }
 }
 
@@ -72,11 +92,11 @@ mod tests {
         let count = AtomicUsize::new(0);
         let now = Instant::now();
         let old = || Ok::<_, ()>(Grant::basic("a", "old", now));
-        let refused = grants.slot("h", "r").renew(None, now, old).unwrap();
+        let refused = grants.slot("h", "r", Purpose::Pull).renew(None, now, old).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let slot = grants.slot("h", "r");
+                    let slot = grants.slot("h", "r", Purpose::Pull);
                     let renewed = slot.renew(Some(&refused), now, || {
                         count.fetch_add(1, Ordering::Relaxed);
                         std::thread::sleep(Duration::from_millis(20));
@@ -95,10 +115,11 @@ mod tests {
         let now = Instant::now();
         let mut grant = Grant::basic("a", "b", now);
         grant.until = Some(now + Duration::from_secs(10));
-        grants.slot("h", "r").renew(None, now, || Ok::<_, ()>(grant)).unwrap();
-        assert!(grants.slot("h", "r").get(now + Duration::from_secs(9)).is_some());
-        assert!(grants.slot("h", "r").get(now + Duration::from_secs(10)).is_none());
-        assert!(grants.slot("h", "other").get(now).is_none());
-        assert!(grants.slot("other", "r").get(now).is_none());
+        grants.slot("h", "r", Purpose::Pull).renew(None, now, || Ok::<_, ()>(grant)).unwrap();
+        assert!(grants.slot("h", "r", Purpose::Pull).get(now + Duration::from_secs(9)).is_some());
+        assert!(grants.slot("h", "r", Purpose::Pull).get(now + Duration::from_secs(10)).is_none());
+        assert!(grants.slot("h", "other", Purpose::Pull).get(now).is_none());
+        assert!(grants.slot("other", "r", Purpose::Pull).get(now).is_none());
+        assert!(grants.slot("h", "r", Purpose::Push).get(now).is_none());
     }
 }

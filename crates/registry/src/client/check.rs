@@ -4,6 +4,7 @@ use banger_oci::Reference;
 
 use super::Client;
 use super::conversation::Ask;
+use crate::auth::cache::Purpose;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 
@@ -18,7 +19,7 @@ impl Client {
     pub fn check(&self, registry: &Reference) -> Result<bool, Error> {
         let endpoint = Endpoint::upstream(&self.settings, registry);
         self.persist(&endpoint, |endpoint| self.converse(endpoint, &Ask::version("a login")))?;
-        let slot = self.grants.slot(&endpoint.authority, &endpoint.repository);
+        let slot = self.grants.slot(&endpoint.authority, &endpoint.repository, Purpose::Pull);
         Ok(slot.get(self.clock.now()).is_some())
     }
 }

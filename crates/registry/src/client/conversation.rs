@@ -5,11 +5,15 @@
 
 use std::time::Duration;
 
-use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use ureq::http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, EXPECT, LOCATION, RANGE, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use ureq::http::{HeaderName, HeaderValue, Method, Response};
 
 use super::{Client, document};
 use crate::auth::Grant;
+use crate::auth::cache::Purpose;
 use crate::body::read_beginning;
 use crate::endpoint::{Endpoint, Site};
 use crate::error::Error;
@@ -17,29 +21,101 @@ use crate::limits::{ERROR_BYTES, REDIRECTS, TOKEN_DOUBT};
 use crate::lock::lock;
 use crate::redirect::{is_redirect, next};
 use crate::retry::retry_after;
-use crate::transport::{Call, Fault};
+use crate::transport::{Call, Fault, Payload};
 use crate::url::{Scheme, Url, host_of, port_of};
 use crate::words;
 
 /// A request.
-#[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) method: Method,
-    /// The path on the registry.
-    path: String,
+    target: Target,
     /// What is asked for, as errors name it.
     pub(crate) what: &'a str,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether only a part is asked for.
-    is_part: bool,
+    body: Outgoing<'a>,
+    /// Statuses beside those of success that whoever asks knows what to do with.
+    expected: &'a [u16],
+    pub(super) purpose: Purpose,
     /// Whether it is about a repository, for which one must have permission.
     pub(super) has_scope: bool,
+}
+
+/// Where a request goes.
+enum Target {
+    /// A path on the registry.
+    Path(String),
+    /// An address that the registry has given, there or elsewhere.
+    Url(Url),
+}
+
+/// What is sent with a request.
+pub(super) enum Outgoing<'a> {
+    None,
+    /// A form, with secrets in it.
+    Form(String),
+    Bytes(&'a [u8]),
+    /// What this opens, from its beginning each time.
+    Stream(&'a dyn Fn() -> Result<Payload, Fault>),
+}
+
+impl Outgoing<'_> {
+    fn open(&self) -> Result<Payload, Fault> {
+        match self {
+            Self::None => Ok(Payload::None),
+            Self::Form(form) => Ok(Payload::Bytes(form.clone().into_bytes())),
+            Self::Bytes(bytes) => Ok(Payload::Bytes(bytes.to_vec())),
+            Self::Stream(open) => open(),
+        }
+    }
 }
 
 impl<'a> Ask<'a> {
     pub(crate) fn manifest(method: Method, path: String, what: &'a str) -> Self {
         let headers = vec![(ACCEPT, HeaderValue::from_static(document::ACCEPT)), IDENTITY];
-        Self { method, path, what, headers, is_part: false, has_scope: true }
+        Self { headers, ..Self::new(method, Target::Path(path), what) }
+    }
+
+    fn new(method: Method, target: Target, what: &'a str) -> Self {
+        let (headers, body) = (Vec::new(), Outgoing::None);
+        Self { method, target, what, headers, body, expected: &[], purpose: Purpose::Pull, has_scope: true }
+    }
+
+    /// A question or an order that goes before an upload, or ends it.
+    pub(super) fn push(method: Method, path: String, what: &'a str, expected: &'a [u16]) -> Self {
+        let body = if method == Method::POST { Outgoing::Bytes(&[]) } else { Outgoing::None };
+        Self { body, expected, purpose: Purpose::Push, ..Self::new(method, Target::Path(path), what) }
+    }
+
+    /// The same, at an address that the registry has given.
+    pub(super) fn push_at(method: Method, url: Url, what: &'a str, expected: &'a [u16]) -> Self {
+        Self { expected, purpose: Purpose::Push, ..Self::new(method, Target::Url(url), what) }
+    }
+
+    /// Sends a body with it.
+    pub(super) fn with(mut self, media_type: &str, body: Outgoing<'a>) -> Self {
+        self.headers.extend(HeaderValue::from_str(media_type).map(|value| (CONTENT_TYPE, value)));
+        self.body = body;
+        self
+    }
+
+    /// Says of which part of the whole the body is: from one byte to the one before another.
+    pub(super) fn part(mut self, first: u64, end: u64) -> Self {
+        // Unlike elsewhere in HTTP, without the unit.
+        let range = format!("{first}-{}", end.saturating_sub(1));
+        self.headers.extend(HeaderValue::from_str(&range).map(|value| (CONTENT_RANGE, value)));
+        self
+    }
+
+    /// Waits for the server to want the body before it is sent.
+    pub(super) fn expecting(mut self) -> Self {
+        self.headers.push((EXPECT, HeaderValue::from_static("100-continue")));
+        self
+    }
+
+    /// Does not wait for that.
+    pub(super) fn unexpecting(mut self) -> Self {
+        self.headers.retain(|(name, _)| name != EXPECT);
+        self
     }
 
     /// A blob, from an offset on.
@@ -49,18 +125,24 @@ impl<'a> Ask<'a> {
             // Digits are a valid value.
             headers.extend(HeaderValue::from_str(&format!("bytes={offset}-")).map(|range| (RANGE, range)));
         }
-        Self { method: Method::GET, path, what, headers, is_part: offset > 0, has_scope: true }
+        Self {
+            headers,
+            expected: PART.get(..usize::from(offset > 0)).unwrap_or_default(),
+            ..Self::new(Method::GET, Target::Path(path), what)
+        }
     }
 
     /// Whether the registry lets one in (distribution specification, "Determining Support").
     pub(super) fn version(what: &'a str) -> Self {
-        let path = "/v2/".to_owned();
-        Self { method: Method::GET, path, what, headers: Vec::new(), is_part: false, has_scope: false }
+        Self { has_scope: false, ..Self::new(Method::GET, Target::Path("/v2/".to_owned()), what) }
     }
 }
 
+/// What is answered where there is no such part.
+const PART: &[u16] = &[416];
+
 /// Compressed again on the way, content would not be what its digest says.
-const IDENTITY: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+pub(super) const IDENTITY: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
 /// An answer, from wherever redirects led to.
 #[derive(Debug)]
@@ -68,6 +150,8 @@ pub(crate) struct Answer {
     response: Response<ureq::Body>,
     /// Who answered.
     pub(crate) host: String,
+    /// Which address that was.
+    pub(super) url: Url,
     timeout: Duration,
     /// Whether it comes from another host than the one that was asked.
     is_elsewhere: bool,
@@ -116,13 +200,14 @@ impl Answer {
 }
 
 /// Where a walk along redirects begins.
-#[derive(Debug)]
 pub(super) struct Walk<'a> {
     pub(super) method: Method,
     pub(super) headers: &'a [(HeaderName, HeaderValue)],
-    pub(super) form: Option<String>,
-    /// The value of `Authorization`, for the first host alone.
+    pub(super) body: &'a Outgoing<'a>,
+    /// The value of `Authorization`, for the origin alone.
     pub(super) authorization: Option<&'a str>,
+    /// Whom that is for; the first host where nothing else is said.
+    pub(super) origin: Option<&'a Url>,
     /// The first host as errors name it, and what it is asked for.
     pub(super) name: &'a str,
     pub(super) what: &'a str,
@@ -131,7 +216,7 @@ pub(super) struct Walk<'a> {
 impl Client {
     /// Asks an endpoint; the answer is a success, or says that there is no such part.
     pub(super) fn converse(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Answer, Error> {
-        let slot = self.grants.slot(&endpoint.authority, &endpoint.repository);
+        let slot = self.grants.slot(&endpoint.authority, &endpoint.repository, ask.purpose);
         let mut grant = slot.get(self.clock.now());
         let mut is_renewed = false;
         loop {
@@ -164,14 +249,17 @@ impl Client {
         let secrets = grant.map(Grant::secrets).unwrap_or_default();
         match answer.status() {
             200..=299 => Ok(answer),
-            416 if ask.is_part => Ok(answer),
-            404 => Err(Error::NotFound { host: answer.host, what: what() }),
+            status if ask.expected.contains(&status) => Ok(answer),
+            404 if ask.purpose == Purpose::Pull => Err(Error::NotFound { host: answer.host, what: what() }),
             // To where blobs are stored nobody can log in.
             401 | 403 if !answer.is_elsewhere => {
                 let host = answer.host.clone();
                 Err(Error::Unauthorized { host, what: what(), detail: answer.into_words(&secrets) })
             }
-            _ => Err(answer.into_status_error(ask.what, self, &secrets)),
+            _ => match answer.into_status_error(ask.what, self, &secrets) {
+                error if ask.purpose == Purpose::Push && !error.is_temporary() => Err(error.into_refusal()),
+                error => Err(error),
+            },
         }
     }
 
@@ -180,15 +268,28 @@ impl Client {
         let walk = || Walk {
             method: ask.method.clone(),
             headers: &ask.headers,
-            form: None,
+            body: &ask.body,
             authorization: grant.map(Grant::header),
+            origin: None,
             name: &endpoint.name,
             what: ask.what,
         };
         let site = &endpoint.site;
-        let url = |scheme| Url::new(scheme, &endpoint.authority, &ask.path);
         let known =
             if site.insecure { lock(&self.schemes).get(&endpoint.authority).copied() } else { Some(Scheme::Https) };
+        let path = match &ask.target {
+            Target::Path(path) => path,
+            Target::Url(to) => {
+                // Whoever gave the address has answered, so that the scheme is known.
+                let origin = Url::new(known.unwrap_or(Scheme::Https), &endpoint.authority, "/");
+                let is_elsewhere = !to.same_origin(&origin);
+                let site = if is_elsewhere { &site.of_other(&self.settings, to) } else { site };
+                let name = if is_elsewhere { to.authority() } else { &endpoint.name };
+                let walk = Walk { origin: Some(&origin), name, ..walk() };
+                return self.walk(endpoint, site, to.clone(), walk)?.map_err(|fault| fault.into_error(name, ask.what));
+            }
+        };
+        let url = |scheme| Url::new(scheme, &endpoint.authority, path);
         if let Some(scheme) = known {
             return self
                 .walk(endpoint, site, url(scheme), walk())?
@@ -232,8 +333,9 @@ impl Client {
         walk: Walk<'_>,
     ) -> Result<Result<Answer, Fault>, Error> {
         let (mut url, mut site) = (first.clone(), first_site.clone());
+        let origin = walk.origin.unwrap_or(&first);
         for hop in 0..=REDIRECTS {
-            let is_elsewhere = !url.same_origin(&first);
+            let is_elsewhere = !url.same_origin(origin);
             let mut headers = walk.headers.to_vec();
             if let Some(authorization) = walk.authorization.filter(|_| !is_elsewhere) {
                 let mut value = HeaderValue::from_str(authorization).map_err(|_| Error::Settings {
@@ -243,21 +345,30 @@ impl Client {
                 value.set_sensitive(true);
                 headers.push((AUTHORIZATION, value));
             }
-            let host = if is_elsewhere { url.authority() } else { walk.name };
-            let call = Call { method: walk.method.clone(), url: &url, headers, form: walk.form.clone() };
+            let host = if url.same_origin(&first) { walk.name } else { url.authority() };
+            let payload = match walk.body.open() {
+                Ok(payload) => payload,
+                Err(fault) => return Err(fault.into_error(host, walk.what)),
+            };
+            let call = Call { method: walk.method.clone(), url: &url, headers, payload };
             let response = match self.transport.exchange(&site, call)? {
                 Ok(response) => response,
                 Err(fault) if hop == 0 => return Ok(Err(fault)),
                 Err(fault) => return Err(fault.into_error(host, walk.what)),
             };
-            let answer = Answer { response, host: host.to_owned(), timeout: site.timeout, is_elsewhere };
+            let (host, timeout) = (host.to_owned(), site.timeout);
+            let answer = Answer { response, host, url: url.clone(), timeout, is_elsewhere };
             // What was sent in a form is not sent to anybody else.
-            if !is_redirect(answer.status()) || walk.form.is_some() {
+            if !is_redirect(answer.status()) || matches!(walk.body, Outgoing::Form(_)) {
                 return Ok(Ok(answer));
             }
             let unusable = |reason| Error::Protocol { host: answer.host.clone(), what: walk.what.to_owned(), reason };
+            // "See other" is an answer to what was sent, and not another place to send it to.
+            if answer.status() == 303 && walk.method != Method::GET && walk.method != Method::HEAD {
+                return Err(unusable("it redirects from what is sent to something to be read".to_owned()));
+            }
             let location = answer.header(&LOCATION);
-            let to = next(&url, location, |to| self.may_be_plain(endpoint, to)).map_err(unusable)?;
+            let to = next("redirects", &url, location, |to| self.may_be_plain(endpoint, to)).map_err(unusable)?;
             drop(answer.into_words(&[]));
             site = if to.same_origin(&first) { first_site.clone() } else { first_site.of_other(&self.settings, &to) };
             url = to;

@@ -1,4 +1,5 @@
-//! The client: asks registries, and their mirrors, for manifests and blobs (distribution specification 1.1, "Pull").
+//! The client: asks registries, and their mirrors, for manifests and blobs (distribution specification 1.1, "Pull"), and
+//! sends such to registries ("Push").
 //!
 //! - this file: what can be asked, and whom: mirrors in their order, the registry last
 //! - `conversation`: one request until there is an answer that means something: scheme, redirects, authorisation
@@ -6,6 +7,8 @@
 //! - `document`: manifests, as they are asked for and as they come
 //! - `range`: parts of blobs
 //! - `check`: whether credentials are good
+//! - `push`: blobs and manifests that are sent; `outward`: a blob on its way out
+//! - `get`: files of any server, for which nobody needs permission
 //!
 //! A mirror need not be trusted with more than its work: what it says of a tag only where the settings allow it, its
 //! content never, since digests are checked. One that fails in any way is passed over, with a warning.
@@ -13,12 +16,16 @@
 mod check;
 mod conversation;
 mod document;
+mod get;
+mod outward;
 mod permission;
+mod push;
 mod range;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -45,6 +52,9 @@ use crate::words::shown;
 use conversation::{Answer, Ask};
 use range::Part;
 
+pub use get::Get;
+pub use push::{Open, Sent};
+
 /// Asks registries. One for a process, shared by its threads, so that connections and tokens are used by all.
 pub struct Client {
     settings: Settings,
@@ -57,6 +67,8 @@ pub struct Client {
     schemes: Mutex<HashMap<String, Scheme>>,
     /// Mirrors that are not asked, and until when.
     resting: Mutex<HashMap<String, Option<Instant>>>,
+    /// Whether some registry refused to be asked whether it takes a body.
+    is_unasked: AtomicBool,
     /// Warnings that have been given: the same one for each of a hundred blobs helps nobody.
     warned: Mutex<HashSet<String>>,
 }
@@ -124,12 +136,13 @@ impl Client {
         Self {
             settings,
             credentials,
-            progress,
             clock: surroundings.clock,
-            transport: Transport::new(surroundings.proxies),
+            transport: Transport::new(surroundings.proxies, Arc::clone(&progress)),
+            progress,
             grants: Grants::default(),
             schemes: Mutex::default(),
             resting: Mutex::default(),
+            is_unasked: AtomicBool::new(false),
             warned: Mutex::default(),
         }
     }
@@ -176,6 +189,11 @@ impl Client {
         is_mirror
     }
 
+    /// Whether nobody wants any more what is being done.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.progress.is_cancelled()
+    }
+
     /// Tries of something that a registry is needed for.
     pub(crate) fn attempts(&self) -> Attempts<'_> {
         Attempts::new(&*self.clock, &*self.progress)
@@ -194,7 +212,7 @@ impl Client {
             }
             match self.persist(&mirror, &ask) {
                 Ok(found) => return Ok(found),
-                Err(error @ Error::Settings { .. }) => return Err(error),
+                Err(error @ (Error::Settings { .. } | Error::Cancelled)) => return Err(error),
                 Err(error) => self.pass_over(&mirror, &error),
             }
         }
@@ -316,7 +334,8 @@ impl Client {
             );
         }
         let timeout = answer.timeout();
-        Ok(Body::new(answer.into_response(), blob.size, begins, timeout, (&endpoint.name, &what)))
+        let names = (endpoint.name.as_str(), what.as_str());
+        Ok(Body::new(answer.into_response(), Some(blob.size), begins, timeout, names, &self.progress))
     }
 }
 

@@ -4,7 +4,8 @@ use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderValue, Method};
 
 use super::Client;
-use super::conversation::{Answer, Ask, Walk};
+use super::conversation::{Answer, Ask, Outgoing, Walk};
+use crate::auth::cache::Purpose;
 use crate::auth::{Grant, Realm, Wanted, basic, choose, token};
 use crate::body::read_limited;
 use crate::credentials::Credential;
@@ -28,13 +29,19 @@ impl Client {
                 detail: "it wants to know who asks, but does not say how it wants to be told".to_owned(),
             });
         }
-        let scope = format!("repository:{}:pull", endpoint.repository);
+        let scope = format!("repository:{}:{}", endpoint.repository, ask.purpose.actions());
         let mut wanted = choose(answer.challenges(), &scope, |url| self.may_be_plain(endpoint, url))
             .map_err(|reason| answer.unusable(ask, reason))?;
         if let Wanted::Bearer(realm) = &mut wanted
             && !ask.has_scope
         {
             realm.scopes.clear();
+        } else if let Wanted::Bearer(realm) = &mut wanted
+            && ask.purpose == Purpose::Push
+            && !realm.scopes.contains(&scope)
+        {
+            // To look whether a blob is there a registry wants less than it will want next.
+            realm.scopes.push(scope);
         }
         Ok(wanted)
     }
@@ -97,8 +104,9 @@ impl Client {
         let mut site = endpoint.site.of_other(&self.settings, &realm.url);
         // Another port of an insecure host has no better certificate.
         site.insecure |= endpoint.site.insecure && is_own_host;
-        let walk =
-            Walk { method, headers: &headers, form, authorization: authorization.as_deref(), name, what: &token_for };
+        let body = form.map_or(Outgoing::None, Outgoing::Form);
+        let authorization = authorization.as_deref();
+        let walk = Walk { method, headers: &headers, body: &body, authorization, origin: None, name, what: &token_for };
         let answer = self.walk(endpoint, &site, url, walk)?.map_err(|fault| fault.into_error(name, &token_for))?;
         let status = answer.status();
         match status {

@@ -12,10 +12,14 @@
 
 mod authorization;
 mod blobs;
+mod cancellation;
+mod fake;
+mod gets;
 mod hosts;
 mod logins;
 mod manifests;
 mod mirrors;
+mod pushes;
 mod redirects;
 mod retries;
 mod server;

@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
@@ -17,6 +17,8 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+    /// The same, where it need not be text.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Request {
@@ -51,6 +53,10 @@ pub(crate) enum Content {
     Trickle(u64, Duration),
     /// Some bytes of an announced length, then silence.
     Stalled(u64, Vec<u8>),
+    /// Some bytes of an announced length, and no more until the gate opens.
+    Held(u64, Vec<u8>, Gate),
+    /// To a client that waits with its body: so much of it is taken, then the connection ends.
+    Swallow(usize),
     /// No answer at all, for a while.
     Silence,
     /// No answer at all; the connection ends.
@@ -71,6 +77,29 @@ impl Reply {
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
+    }
+
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+/// Something to wait at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    pub(crate) fn wait(&self) {
+        let mut is_open = self.0.0.lock().unwrap();
+        while !*is_open {
+            is_open = self.0.1.wait(is_open).unwrap();
+        }
     }
 }
 
@@ -293,15 +322,35 @@ fn serve(input: impl Read, mut output: impl Write, log: &Mutex<Vec<Request>>, ha
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let mut request = Request { method, path, headers, body: String::new() };
-        let length = request.header("content-length").parse().unwrap_or(0);
+        let mut request = Request { method, path, headers, body: String::new(), bytes: Vec::new() };
+        let mut length = request.header("content-length").parse().unwrap_or(0);
+        let mut is_cut = false;
+        // A client that waits with its body is answered twice; 100 means that it may send it.
+        if request.header("expect") == "100-continue" {
+            let verdict = handler(&request);
+            if verdict.status != 100 {
+                log.lock().unwrap().push(request);
+                write_reply(&mut output, verdict, false)?;
+                return Ok(());
+            }
+            if let Content::Swallow(part) = verdict.content {
+                (length, is_cut) = (part, true);
+            }
+            output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            output.flush()?;
+            request.headers.retain(|(name, _)| name != "expect");
+        }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         request.body = String::from_utf8_lossy(&body).into_owned();
+        request.bytes = body;
+        if is_cut {
+            request.headers.push(("x-cut".to_owned(), String::new()));
+        }
         let answer = handler(&request);
         let is_head = request.method == "HEAD";
         log.lock().unwrap().push(request);
-        if !write_reply(&mut output, answer, is_head)? {
+        if is_cut || !write_reply(&mut output, answer, is_head)? {
             return Ok(());
         }
     }
@@ -312,11 +361,12 @@ fn serve(input: impl Read, mut output: impl Write, log: &Mutex<Vec<Request>>, ha
 fn write_reply(output: &mut impl Write, reply: Reply, is_head: bool) -> io::Result<bool> {
     let length = match &reply.content {
         Content::Bytes(bytes) => Some(bytes.len() as u64),
-        Content::Cut(announced, _) | Content::Stalled(announced, _) | Content::Trickle(announced, _) => {
-            Some(*announced)
-        }
+        Content::Cut(announced, _)
+        | Content::Stalled(announced, _)
+        | Content::Held(announced, _, _)
+        | Content::Trickle(announced, _) => Some(*announced),
         Content::Chunked(_) | Content::Unsized(_) | Content::Endless => None,
-        Content::HangUp => return Ok(false),
+        Content::HangUp | Content::Swallow(_) => return Ok(false),
         Content::Raw(bytes) => {
             output.write_all(bytes)?;
             output.flush()?;
@@ -367,6 +417,11 @@ fn write_reply(output: &mut impl Write, reply: Reply, is_head: bool) -> io::Resu
             output.flush()?;
             std::thread::sleep(Duration::from_secs(5));
         }
+        Content::Held(_, bytes, gate) => {
+            output.write_all(&bytes)?;
+            output.flush()?;
+            gate.wait();
+        }
         Content::Endless => loop {
             output.write_all(&[b' '; 64 << 10])?;
         },
@@ -377,7 +432,7 @@ fn write_reply(output: &mut impl Write, reply: Reply, is_head: bool) -> io::Resu
                 std::thread::sleep(pause);
             }
         }
-        Content::Silence | Content::HangUp | Content::Raw(_) => {}
+        Content::Silence | Content::HangUp | Content::Swallow(_) | Content::Raw(_) => {}
     }
     output.flush()?;
     Ok(false)

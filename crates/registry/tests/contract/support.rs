@@ -109,7 +109,7 @@ pub(crate) fn is_bearer(request: &Request, token: &str) -> bool {
 }
 
 #[derive(Debug)]
-struct Same(Option<Credential>);
+pub(crate) struct Same(pub(crate) Option<Credential>);
 
 impl Credentials for Same {
     fn find(&self, _name: &Reference) -> Result<Option<Credential>, Error> {
@@ -147,7 +147,7 @@ impl Clock for FakeClock {
         // Sun, 06 Nov 1994 08:49:37 GMT
         SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777) + *self.passed.lock().unwrap()
     }
-    fn sleep(&self, delay: Duration) {
+    fn sleep(&self, delay: Duration, _is_over: &dyn Fn() -> bool) {
         self.slept.lock().unwrap().push(delay);
         *self.passed.lock().unwrap() += delay;
     }
@@ -155,9 +155,14 @@ impl Clock for FakeClock {
 
 /// What was told.
 #[derive(Debug, Default)]
-pub(crate) struct Events(Mutex<Vec<String>>);
+pub(crate) struct Events(Mutex<Vec<String>>, Mutex<u64>);
 
 impl Events {
+    /// How far the last blob got that was sent.
+    pub(crate) fn sent(&self) -> u64 {
+        *self.1.lock().unwrap()
+    }
+
     pub(crate) fn texts(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
@@ -169,6 +174,10 @@ impl Progress for Events {
             Event::Waiting { host, asked: true, delay, reason } => format!("{host} asks for {delay:?}: {reason}"),
             Event::Waiting { host, reason, .. } => format!("{host} again: {reason}"),
             Event::Warning(warning) => warning,
+            Event::Sent { position, .. } => {
+                *self.1.lock().unwrap() = position;
+                return;
+            }
             other => panic!("not the client's: {other:?}"),
         };
         self.0.lock().unwrap().push(text);
