@@ -37,6 +37,8 @@ pub struct TarReader {
     partial_bytes: usize,
     /// Where a zero block was found, if it was the last block.
     zero_block: Option<u64>,
+    /// Where the archive is over.
+    end: Option<u64>,
     extended: ExtendedHeaders,
     current: Current,
     content: Content,
@@ -80,6 +82,7 @@ impl TarReader {
             partial: [0; BLOCK],
             partial_bytes: 0,
             zero_block: None,
+            end: None,
             extended: ExtendedHeaders::default(),
             current: Current::default(),
             content: Content::default(),
@@ -141,6 +144,16 @@ impl TarReader {
     /// Bytes of the archive that have been read.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Whether the two blocks have been read that end the archive. What follows them is ignored.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::End)
+    }
+
+    /// Where the archive is over, once the two blocks that say so have been read. What follows is ignored.
+    pub fn end(&self) -> Option<u64> {
+        self.end
     }
 
     /// The archive has no more bytes.
@@ -231,6 +244,7 @@ impl TarReader {
             if self.zero_block.is_some() {
                 self.no_extended_header()?;
                 self.state = State::End;
+                self.end = Some(self.offset);
             }
             self.zero_block = Some(offset);
             return Ok(());
