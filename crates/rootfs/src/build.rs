@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use banger_disk::output::{self, Output};
 use banger_ext4::write::Image;
 use banger_layers::entry::Time;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +13,6 @@ use crate::disk;
 use crate::error::{Error, IoContext, LayerError};
 use crate::guest::{self, Guest};
 use crate::options::Options;
-use crate::output::{self, Output};
 use crate::pipeline::{self, Input};
 use crate::progress::{Event, LayerSummary, Progress, Stage};
 use crate::report::{Report, Seconds};
@@ -88,6 +88,7 @@ fn build_from(
     seconds.layers = clock.lap();
 
     progress.event(Event::Stage(Stage::Metadata));
+    check_wanted(progress)?;
     let (of_image, of_additions) = unpacked.digests.split_at(image.layers().len());
     let identity = Inputs::new(image.manifest_digest(), of_image, of_additions, &of_guest, options);
     let identity = identity.identity(options.uuid);
@@ -117,6 +118,7 @@ fn build_from(
     };
     seconds.checksum = clock.lap();
 
+    check_wanted(progress)?;
     let metadata = output.file().metadata().at("read the size of", &options.output)?;
     output.publish(options.sync)?;
     seconds.sync += clock.lap();
@@ -133,6 +135,11 @@ fn build_from(
         modules: guest.version().map(str::to_owned),
         seconds,
     })
+}
+
+/// Ends a build that nobody wants any more.
+fn check_wanted(progress: &dyn Progress) -> Result<(), Error> {
+    if progress.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
 }
 
 /// Bytes that `st_blocks` counts in, whatever the file system's block size.
@@ -161,5 +168,56 @@ impl Clock {
 
     fn total(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use banger_oci::{OpenOptions, Source};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// Wishes that the build ends, after so many events.
+    struct Impatient {
+        patience: usize,
+        events: AtomicUsize,
+    }
+
+    impl Progress for Impatient {
+        fn event(&self, _event: Event<'_>) {
+            self.events.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn is_cancelled(&self) -> bool {
+            self.events.load(Ordering::Relaxed) >= self.patience
+        }
+    }
+
+    /// Builds a small image, and says what is there then.
+    fn build_with(progress: &dyn Progress) -> (Result<Report, Error>, usize) {
+        let directory = tempfile::tempdir().unwrap();
+        let archive = directory.path().join("layer.tar");
+        std::fs::write(&archive, banger_guest::demo::layer()).unwrap();
+        let source = Source::parse(format!("tar:{}", archive.display())).unwrap();
+        let output = directory.path().join("out");
+        std::fs::create_dir(&output).unwrap();
+        let options = Options::new(output.join("image"));
+        let result = build(&|| source.open(&OpenOptions::default()), &options, progress);
+        (result, std::fs::read_dir(output).unwrap().count())
+    }
+
+    #[test]
+    fn a_build_that_nobody_wants_ends_and_leaves_nothing() {
+        let patient = Impatient { patience: usize::MAX, events: AtomicUsize::new(0) };
+        assert_eq!(build_with(&patient).1, 1);
+        let events = patient.events.into_inner();
+        for patience in 0..events {
+            let (result, files) = build_with(&Impatient { patience, events: AtomicUsize::new(0) });
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled, "after {patience} events");
+            assert_eq!(files, 0, "after {patience} events");
+        }
     }
 }

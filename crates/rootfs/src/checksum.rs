@@ -16,7 +16,10 @@ use crate::content_id::hex;
 const PIECE: usize = 1 << 20;
 
 /// The digest of all bytes of a file, as `sha256:` and 64 hexadecimal digits.
-pub(crate) fn of_file(file: &File) -> io::Result<String> {
+///
+/// # Errors
+/// The file cannot be read.
+pub fn of_file(file: &File) -> io::Result<String> {
     let size = file.metadata()?.len();
     let mut hash = Sha256::new();
     let mut buffer = vec![0; PIECE];

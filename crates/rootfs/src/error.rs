@@ -84,6 +84,20 @@ pub enum Error {
     /// The file system could not be written.
     #[error("cannot write the file system")]
     FileSystem(#[from] banger_ext4::Error),
+    /// Whoever wanted the image has said that it is not wanted any more.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl From<banger_disk::output::Error> for Error {
+    fn from(error: banger_disk::output::Error) -> Self {
+        use banger_disk::output::Error;
+        match error {
+            Error::Exists { path } => Self::OutputExists { path },
+            Error::IsDirectory { path } => Self::OutputIsDirectory { path },
+            Error::Io { action, path, source } => Self::Io { action, path, source },
+        }
+    }
 }
 
 impl From<banger_oci::Error> for Error {
@@ -117,6 +131,9 @@ pub enum LayerError {
     /// Files of the host could not be read as a layer.
     #[error(transparent)]
     Addition(Box<Error>),
+    /// Nobody wants it any more.
+    #[error("cancelled")]
+    Cancelled,
 }
 
 impl From<banger_oci::Error> for LayerError {
@@ -140,6 +157,8 @@ pub enum ErrorKind {
     Integrity,
     /// The disk is full, or the size asked for is too small.
     NoSpace,
+    /// Nobody wants it any more.
+    Cancelled,
     /// Anything else.
     Other,
 }
@@ -163,6 +182,7 @@ impl Error {
             Self::Layer { source, .. } => source.kind(),
             Self::Entry { .. } => ErrorKind::Integrity,
             Self::FileSystem(error) => of_file_system(error),
+            Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 }
@@ -180,6 +200,7 @@ impl LayerError {
             },
             Self::Write(error) => of_file_system(error),
             Self::Addition(error) => error.kind(),
+            Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 }
@@ -217,6 +238,7 @@ fn of_source(error: &banger_oci::Error) -> ErrorKind {
         banger_oci::ErrorKind::Malformed => ErrorKind::Integrity,
         banger_oci::ErrorKind::Unauthorized => ErrorKind::Unauthorized,
         banger_oci::ErrorKind::Network => ErrorKind::Network,
+        banger_oci::ErrorKind::Cancelled => ErrorKind::Cancelled,
         _ => error.io_error().map_or(ErrorKind::Other, of_io),
     }
 }

@@ -5,24 +5,24 @@
 //! - `addition`: files of the host as a layer
 //! - `guest`: a kernel's modules and the guest layer, made when the tree below them is known
 //! - `disk`: the merged tree as the writer takes it
+//! - [`checksum`]: of a finished image
 //! - `content_id`: what the bytes depend on, as a digest
-//! - `output`: the file appears when it is complete
 
 mod addition;
 mod build;
-mod checksum;
+pub mod checksum;
 mod content_id;
 mod disk;
 mod entry_digest;
 mod error;
 mod guest;
 mod options;
-mod output;
 mod pipeline;
 mod progress;
 mod report;
 
 pub use build::build;
+pub use content_id::FORMAT_VERSION;
 pub use error::{Error, ErrorKind, LayerError};
 pub use options::{Addition, DEFAULT_LABEL, Options};
 pub use progress::{Event, LayerSummary, Progress, Silent, Stage};

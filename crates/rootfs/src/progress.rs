@@ -53,10 +53,16 @@ pub enum Stage {
     Checksum,
 }
 
-/// Receives events, from several threads.
+/// Receives events, from several threads, and may wish that the build ends.
 pub trait Progress: Sync {
     /// Called for each event, in no fixed order between layers.
     fn event(&self, event: Event<'_>);
+
+    /// Whether the build is to end early: it then fails with [`Error::Cancelled`](crate::Error), and leaves nothing. Asked often;
+    /// once it has said yes it is to go on saying so.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody is interested.

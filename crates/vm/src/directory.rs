@@ -18,7 +18,7 @@ use std::fs::{DirBuilder, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -37,6 +37,8 @@ const SOCKET_PATH: usize = 107;
 const SOCKET_NAME: usize = 16;
 /// The directory of sockets in a machine's own.
 const SOCKETS: &str = "sockets";
+/// Bytes that `st_blocks` counts in, whatever the file system.
+const STAT_BLOCK: u64 = 512;
 /// Only the user: a machine's console, disk and sockets are nobody else's business.
 const MODE: u32 = 0o700;
 
@@ -133,6 +135,50 @@ impl Drop for Directory {
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// A machine that has ended, and was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What it was called.
+    pub id: String,
+    /// Bytes on the disk that its directory takes up.
+    pub size: u64,
+}
+
+/// The machines that have ended and were kept, by their ids; `remove` has their directories removed.
+///
+/// # Errors
+/// The directory of machines cannot be read, or one of them cannot be removed.
+pub fn ended(machines: &Path, remove: bool) -> Result<Vec<Ended>> {
+    if !machines.is_dir() {
+        return Ok(Vec::new());
+    }
+    let _all = lock_all(machines)?;
+    clean(machines);
+    let mut ended = Vec::new();
+    for entry in std::fs::read_dir(machines).at("read", machines)?.flatten() {
+        let name = entry.file_name();
+        let Some(id) = name.to_str().filter(|name| is_id(name)) else { continue };
+        let path = entry.path();
+        let lock = lock_file(&path)?;
+        if lock.try_lock().is_err() {
+            continue;
+        }
+        ended.push(Ended { id: id.to_owned(), size: size(&path) });
+        if remove {
+            std::fs::remove_dir_all(&path).at("remove", &path)?;
+        }
+    }
+    ended.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(ended)
+}
+
+/// Bytes on the disk of the files in a directory that have no other name.
+fn size(path: &Path) -> u64 {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let files = entries.filter_map(|entry| entry.metadata().ok()).filter(|file| file.nlink() == 1);
+    files.map(|file| file.blocks().saturating_mul(STAT_BLOCK)).fold(0, u64::saturating_add)
 }
 
 /// Kills what is left of machines that nobody looks after any more, and removes what was to be removed. What fails is left for the next.
@@ -275,6 +321,23 @@ mod tests {
         drop(Directory::create(machines.path(), true).unwrap());
         assert!(held.path().exists() && kept.exists() && foreign.exists());
         assert!(!gone.exists() && !half.exists());
+    }
+
+    #[test]
+    fn machines_that_have_ended_can_be_listed_and_removed() {
+        let machines = tempfile::tempdir().unwrap();
+        assert_eq!(ended(&machines.path().join("none"), true).unwrap(), []);
+        let running = Directory::create(machines.path(), false).unwrap();
+        let over = Directory::create(machines.path(), false).unwrap();
+        std::fs::write(over.file("overlay.qcow2"), [1; 10_000]).unwrap();
+        let (id, path) = (over.id().to_owned(), over.path().to_owned());
+        drop(over);
+        let found = ended(machines.path(), false).unwrap();
+        assert_eq!(found.iter().map(|ended| &ended.id).collect::<Vec<_>>(), [&id]);
+        assert!(found[0].size >= 10_000 && path.exists());
+        assert_eq!(ended(machines.path(), true).unwrap(), found);
+        assert!(!path.exists() && running.path().exists());
+        assert_eq!(ended(machines.path(), true).unwrap(), []);
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub enum Error {
         /// Bytes of the image.
         image: u64,
     },
+    /// The disk on top of the image cannot be made.
+    #[error(transparent)]
+    Overlay(#[from] banger_disk::Error),
     /// More than a format can hold.
     #[error("{what} is too large: {size} bytes")]
     TooLarge {

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use banger_kmod::version::{compare, is_version};
+use banger_kernel::{Image, find};
+use banger_kmod::version::compare;
 
 use crate::error::{At, Error, Result};
 
@@ -24,20 +24,6 @@ pub struct Kernel {
 const BOOT: &str = "/boot";
 const MODULES: &str = "/lib/modules";
 
-/// Names of kernels before their version.
-const NAMES: &[&str] = &["vmlinuz-", "vmlinux-", "Image-"];
-
-/// Fields of a bzImage (the kernel's `arch/x86/boot.rst`).
-mod bzimage {
-    /// `header`
-    pub(super) const MAGIC: (u64, &[u8; 4]) = (0x202, b"HdrS");
-    /// `kernel_version`: where the version stands, less [`BASE`].
-    pub(super) const VERSION: u64 = 0x20e;
-    pub(super) const BASE: u64 = 0x200;
-    /// Bytes within which the version ends.
-    pub(super) const LENGTH: usize = 256;
-}
-
 impl Kernel {
     /// The kernel in a file. Its modules are in `modules`, or where they are known to stand: in `modules` or
     /// `lib/modules/VERSION` beside it, as an unpacked package has them, or in `/lib/modules/VERSION`.
@@ -45,7 +31,7 @@ impl Kernel {
     /// # Errors
     /// The file cannot be read, or the directory is none.
     pub fn named(image: &Path, modules: Option<&Path>) -> Result<Self> {
-        let version = version(image).at("read the kernel", image)?;
+        let version = version(image)?;
         let modules = match modules {
             Some(modules) => {
                 std::fs::read_dir(modules).at("read the modules in", modules)?;
@@ -73,7 +59,7 @@ impl Kernel {
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let mut versions: Vec<(String, PathBuf)> = names
             .filter_map(|name| {
-                let version = NAMES.iter().find_map(|prefix| name.strip_prefix(prefix))?;
+                let version = find::version_in_name(&name)?;
                 Some((version.to_owned(), boot.join(&name)))
             })
             .collect();
@@ -100,7 +86,7 @@ impl Kernel {
 fn beside(image: &Path, version: Option<&str>) -> Vec<PathBuf> {
     let directory = image.parent().unwrap_or(Path::new("")).to_owned();
     let name = image.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let of_name = NAMES.iter().find_map(|prefix| name.strip_prefix(prefix));
+    let of_name = find::version_in_name(name);
     let mut places = vec![directory.join("modules")];
     for version in version.into_iter().chain(of_name) {
         for base in [directory.join("lib/modules"), directory.join("../lib/modules"), MODULES.into()] {
@@ -110,38 +96,15 @@ fn beside(image: &Path, version: Option<&str>) -> Vec<PathBuf> {
     places
 }
 
-/// The version that a bzImage says it is.
-fn version(image: &Path) -> io::Result<Option<String>> {
-    let file = File::open(image)?;
-    let mut magic = [0; 4];
-    let mut pointer = [0; 2];
-    let mut text = [0; bzimage::LENGTH];
-    if read_up_to(&file, &mut magic, bzimage::MAGIC.0)? < magic.len() || magic != *bzimage::MAGIC.1 {
-        return Ok(None);
+/// The version that a kernel says it is. Of what is no kernel that is known there is none: what starts the machine may know better.
+fn version(image: &Path) -> Result<Option<String>> {
+    let failed = |source| Error::Io { action: "read the kernel", path: image.to_owned(), source };
+    match Image::of_file(image) {
+        Ok(found) => Ok(found.version),
+        Err(banger_kernel::Error::Io { source, .. }) => Err(failed(source)),
+        Err(error @ banger_kernel::Error::NotAFile { .. }) => Err(failed(io::Error::other(error))),
+        Err(_) => Ok(None),
     }
-    read_up_to(&file, &mut pointer, bzimage::VERSION)?;
-    let length = match u16::from_le_bytes(pointer) {
-        0 => 0,
-        pointer => read_up_to(&file, &mut text, bzimage::BASE.saturating_add(pointer.into()))?,
-    };
-    let text = text.get(..length).unwrap_or_default();
-    // `6.1.0-49-cloud-amd64 (builder@host) #1 SMP …`
-    let word = text.split(|&byte| byte == b' ' || byte == 0).next().unwrap_or_default();
-    let word = std::str::from_utf8(word).ok().filter(|word| is_version(word));
-    Ok(word.map(str::to_owned))
-}
-
-fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut count = 0;
-    while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, at.saturating_add(count as u64)) {
-            Ok(0) => break,
-            Ok(read) => count = count.saturating_add(read),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(count)
 }
 
 #[cfg(test)]
@@ -151,7 +114,7 @@ mod tests {
     /// As much of a bzImage as is looked at.
     fn bzimage(version: &str) -> Vec<u8> {
         let mut image = vec![0; 0x400];
-        image[0x202..0x206].copy_from_slice(b"HdrS");
+        image[0x1fe..0x206].copy_from_slice(b"\x55\xaa\0\0HdrS");
         image[0x20e..0x210].copy_from_slice(&0x100u16.to_le_bytes());
         image[0x300..0x300 + version.len()].copy_from_slice(version.as_bytes());
         image

@@ -1,7 +1,6 @@
 //! Starts a machine from an image and a kernel, and talks to the agent in it.
 //!
 //! - [`kernel`]: which kernel; [`initrd`]: the initial RAM disk that gets it to its root
-//! - [`qcow2`]: the disk on top of the image, which is never written
 //! - [`accel`]: whether KVM works; [`vsock`]: how the host reaches the agent; [`forward`]: ports
 //! - [`qemu`]: the command line
 //! - [`directory`]: what a machine has on the host; [`machine`]: its life
@@ -19,7 +18,6 @@ pub mod kernel;
 mod limits;
 pub mod log;
 pub mod machine;
-pub mod qcow2;
 pub mod qemu;
 pub mod vsock;
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-/// Bytes of a virtual disk: its first table takes 1 MiB then.
-pub(crate) const DISK_BYTES: u64 = 64 << 40;
 /// Bytes of the end of a log that are read to say what was said last.
 pub(crate) const LOG_TAIL_BYTES: u64 = 16 << 10;
 /// Lines of it that an error quotes.

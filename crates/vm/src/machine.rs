@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use banger_disk::qcow2;
 use banger_protocol::SERIAL_PORTS;
 use banger_protocol::disk;
 use banger_protocol::health::Health;
@@ -18,7 +19,6 @@ use crate::error::{At, Error, Result};
 use crate::forward::Forward;
 use crate::limits::{HELPER, LOOK};
 use crate::log;
-use crate::qcow2;
 use crate::qemu::{self, Devices, Wire};
 use crate::vsock::{self, Channel};
 

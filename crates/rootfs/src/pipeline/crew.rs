@@ -69,6 +69,12 @@ impl<'a> Crew<'a> {
         let _guard = StopOnPanic(self);
         let mut state = self.lock();
         while !state.stopped && !state.is_finished() {
+            if self.progress.is_cancelled() {
+                state.stopped = true;
+                let _ = outcomes.send(Outcome { layer: 0, result: Err(LayerError::Cancelled) });
+                self.changed.notify_all();
+                break;
+            }
             let Some((layer, step)) = state.next(self.inputs) else {
                 state = self.wait(state);
                 continue;

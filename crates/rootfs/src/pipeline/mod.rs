@@ -90,6 +90,7 @@ pub(crate) fn unpack(
         merge_all(inputs, &read, Tree::new(time), &crew)
     });
     match failure {
+        Some((_, LayerError::Cancelled)) => Err(Error::Cancelled),
         Some((layer, source)) => Err(Error::Layer {
             number: layer + 1,
             count: inputs.len(),

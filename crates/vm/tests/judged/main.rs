@@ -7,4 +7,3 @@
 
 mod initrd;
 mod judge;
-mod overlay;

@@ -1,19 +1,22 @@
 //! The overlay, judged by qemu-img.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
 
-use crate::judge::{ask, is_here};
+use banger_disk::qcow2;
+
+use crate::judge;
 
 fn qemu_img(arguments: &[&str], path: &Path) -> String {
-    ask(Command::new("qemu-img").args(arguments).arg(path))
+    let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).chain([path.as_ref()]).collect();
+    judge::run("qemu-img", &arguments)
 }
 
 #[test]
 fn it_reads_as_the_image_below_and_zeros_behind() {
-    if !is_here("qemu-img") {
+    if !judge::present("it_reads_as_the_image_below_and_zeros_behind", &["qemu-img"]) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -28,7 +31,7 @@ fn it_reads_as_the_image_below_and_zeros_behind() {
             file.write_all_at(b"first", 0).unwrap();
             file.write_all_at(b"last!", length - 5).unwrap();
         }
-        std::fs::write(&overlay, banger_vm::qcow2::overlay(&raw, size).unwrap()).unwrap();
+        std::fs::write(&overlay, qcow2::overlay(&raw, size).unwrap()).unwrap();
         let info: serde_json::Value = serde_json::from_str(&qemu_img(&["info", "--output=json"], &overlay)).unwrap();
         assert_eq!(info["format"], "qcow2");
         assert_eq!(info["virtual-size"], size);
@@ -37,19 +40,20 @@ fn it_reads_as_the_image_below_and_zeros_behind() {
         assert_eq!(info["format-specific"]["data"]["compat"], "1.1");
         assert!(qemu_img(&["check"], &overlay).contains("No errors were found"));
         // Where one is longer, the rest must be zeros: qemu-img holds to that.
-        ask(Command::new("qemu-img").args(["compare", "-f", "raw", "-F", "qcow2"]).arg(&raw).arg(&overlay));
+        let compare = ["compare", "-f", "raw", "-F", "qcow2"].map(OsStr::new);
+        judge::run("qemu-img", &[&compare[..], &[raw.as_ref(), overlay.as_ref()]].concat());
     }
 }
 
 #[test]
 fn what_is_written_stays_in_it() {
-    if !is_here("qemu-img") || !is_here("qemu-io") {
+    if !judge::present("what_is_written_stays_in_it", &["qemu-img", "qemu-io"]) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let (raw, overlay) = (directory.path().join("image"), directory.path().join("overlay.qcow2"));
     std::fs::write(&raw, vec![7; 1 << 20]).unwrap();
-    std::fs::write(&overlay, banger_vm::qcow2::overlay(&raw, 1 << 30).unwrap()).unwrap();
+    std::fs::write(&overlay, qcow2::overlay(&raw, 1 << 30).unwrap()).unwrap();
     // In the image, and far behind it: in another entry of the first table.
     let commands = [
         "-c",
@@ -61,10 +65,9 @@ fn what_is_written_stays_in_it() {
         "-c",
         "read -P 1 4096 4096",
     ];
-    let said = ask(Command::new("qemu-io")
-        .args(commands)
-        .args(["-c", "read -P 0 800M 64k", "-c", "read -P 2 900M 64k"])
-        .arg(&overlay));
+    let more = ["-c", "read -P 0 800M 64k", "-c", "read -P 2 900M 64k"];
+    let arguments = commands.into_iter().chain(more).map(OsStr::new).chain([overlay.as_ref()]);
+    let said = judge::run("qemu-io", &arguments.collect::<Vec<_>>());
     assert!(!said.contains("Pattern verification failed"), "{said}");
     assert!(qemu_img(&["check"], &overlay).contains("No errors were found"));
     assert_eq!(std::fs::read(&raw).unwrap(), vec![7; 1 << 20]);
