@@ -1,0 +1,198 @@
+//! A managed image as an artifact: an image manifest whose layers are the image's bundle and, where it has one, the archive
+//! of its kernel (image specification 1.1, "Guidelines for Artifact Usage").
+//!
+//! Config and layers are of the types that container images have, so that registries take it and programs for such images
+//! can copy and inspect it. What tells it apart is its `artifactType`; what tells the layers apart is an annotation. The
+//! number in the type is that of the format: another one is not guessed at.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use banger_disk::Observer;
+use banger_oci::{Descriptor, Manifest, MediaType};
+
+use crate::document::TITLE;
+use crate::error::{Error, Result};
+use crate::measure;
+use crate::package::{Facts, Layer, Package};
+
+/// What the manifest says that it is.
+pub const TYPE: &str = "application/vnd.banger.image.v1";
+
+/// What the types of all versions begin with; the number follows.
+const TYPES: &str = "application/vnd.banger.image.v";
+
+/// The annotation of a layer that says what it is.
+pub const CONTENT: &str = "vnd.banger.content";
+
+/// The layer that is the image's bundle; it is the first.
+pub const BUNDLE: &str = "bundle";
+
+/// The layer that is the archive of the image's kernel.
+pub const KERNEL: &str = "kernel";
+
+/// Digits of a digest in the name of a file.
+const DIGITS: usize = 16;
+
+/// A managed image in a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its bundle.
+    pub bundle: Descriptor,
+    /// The archive of its kernel.
+    pub kernel: Option<Descriptor>,
+}
+
+/// Says whether a manifest is that of a managed image. None is one of any other image.
+///
+/// # Errors
+/// It calls itself one, but is of another version, or not as that version has it.
+pub fn recognise(manifest: &Manifest) -> Result<Option<Artifact>> {
+    let Some(artifact_type) = manifest.artifact_type.as_deref() else { return Ok(None) };
+    let Some(version) = artifact_type.strip_prefix(TYPES) else { return Ok(None) };
+    if artifact_type != TYPE {
+        let is_number = (1..=9).contains(&version.len()) && version.bytes().all(|byte| byte.is_ascii_digit());
+        return Err(if is_number {
+            Error::Newer { artifact_type: artifact_type.to_owned(), known: TYPE }
+        } else {
+            Error::malformed(format!("{:?} is no version of the format", shown(version)))
+        });
+    }
+    let (first, rest) = manifest.layers.split_first().ok_or_else(|| Error::malformed("it has no layers"))?;
+    let bundle = layer(first, BUNDLE)?;
+    let kernel = match rest {
+        [] => None,
+        [kernel] => Some(layer(kernel, KERNEL)?),
+        more => return Err(Error::malformed(format!("it has {} layers", more.len().saturating_add(1)))),
+    };
+    Ok(Some(Artifact { bundle, kernel }))
+}
+
+fn layer(descriptor: &Descriptor, expected: &str) -> Result<Descriptor> {
+    let content = descriptor.annotations.get(CONTENT).map(String::as_str);
+    if content != Some(expected) {
+        let content = content.map_or("nothing".to_owned(), |content| format!("{:?}", shown(content)));
+        return Err(Error::malformed(format!("a layer says that it is {content} instead of {expected:?}")));
+    }
+    if descriptor.media_type != MediaType::ImageLayerZstd {
+        let media_type = shown(descriptor.media_type.as_ref());
+        return Err(Error::malformed(format!("the {expected} is of type {media_type:?}")));
+    }
+    Ok(descriptor.clone())
+}
+
+/// As much of a foreign text as an error shows.
+fn shown(text: &str) -> String {
+    const SHOWN: usize = 80;
+    text.chars().take(SHOWN).collect()
+}
+
+/// Makes an artifact of an image's bundle and the archive of its kernel, which stay where they are. The observer is told how
+/// much of them has been read.
+///
+/// # Errors
+/// A file cannot be read, or is not compressed with zstd; or it was cancelled.
+pub fn make(facts: &Facts, bundle: &Path, kernel: Option<&Path>, observer: &dyn Observer) -> Result<Package> {
+    let mut files = vec![(bundle, BUNDLE, "image bundle")];
+    files.extend(kernel.map(|kernel| (kernel, KERNEL, "kernel archive")));
+    let mut opened = Vec::new();
+    let mut total = 0_u64;
+    for (path, content, what) in files {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        total = total.saturating_add(Layer::length(&file, path)?);
+        opened.push((file, path, content, what));
+    }
+    let mut layers = Vec::new();
+    let mut before = 0_u64;
+    for (file, path, content, what) in opened {
+        let measured = measure::archive(&file, path, (before, total), observer)?;
+        before = before.saturating_add(measured.size);
+        let digits: String = measured.digest.hex().chars().take(DIGITS).collect();
+        let name = if content == BUNDLE { facts.name.clone() } else { format!("{}-{content}", facts.name) };
+        let title = format!("{name}-{digits}.tar.zst");
+        let annotations = BTreeMap::from([(CONTENT.to_owned(), content.to_owned()), (TITLE.to_owned(), title)]);
+        let descriptor = Descriptor {
+            media_type: MediaType::ImageLayerZstd,
+            digest: measured.digest,
+            size: measured.size,
+            platform: None,
+            annotations,
+        };
+        layers.push(Layer { descriptor, diff_id: measured.diff_id, what, file });
+    }
+    Package::new(Some(TYPE), facts, layers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+    const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+    fn manifest(artifact_type: &str, layers: &[(&str, Option<&str>)]) -> Manifest {
+        let digest = banger_oci::Digest::sha256(b"x");
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|(media_type, content)| {
+                let annotations = content.map(|content| format!(r#","annotations":{{"{CONTENT}":"{content}"}}"#));
+                format!(
+                    r#"{{"mediaType":"{media_type}","digest":"{digest}","size":1{}}}"#,
+                    annotations.unwrap_or_default()
+                )
+            })
+            .collect();
+        let text = format!(
+            r#"{{"schemaVersion":2,{artifact_type}"config":{{"mediaType":"application/vnd.oci.image.config.v1+json",
+                "digest":"{digest}","size":1}},"layers":[{}]}}"#,
+            layers.join(",")
+        );
+        Manifest::parse(text.as_bytes(), "the manifest", None).expect("a manifest")
+    }
+
+    fn typed(artifact_type: &str) -> String {
+        format!(r#""artifactType":"{artifact_type}","#)
+    }
+
+    #[test]
+    fn ours_are_recognised_and_others_are_not() {
+        let bundle = (ZSTD, Some(BUNDLE));
+        let kernel = (ZSTD, Some(KERNEL));
+        let with = recognise(&manifest(&typed(TYPE), &[bundle, kernel])).expect("ours").expect("ours");
+        assert!(with.kernel.is_some());
+        let without = recognise(&manifest(&typed(TYPE), &[bundle])).expect("ours").expect("ours");
+        assert!(without.kernel.is_none());
+        for other in [
+            "",
+            &typed("application/vnd.example"),
+            &typed("application/vnd.banger.kernel.v1"),
+            r#""artifactType":null,"#,
+        ] {
+            assert_eq!(recognise(&manifest(other, &[bundle, kernel])).expect("another"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_only_calls_itself_ours_is_refused() {
+        let (bundle, kernel) = ((ZSTD, Some(BUNDLE)), (ZSTD, Some(KERNEL)));
+        type Case<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)], &'a str);
+        let cases: [Case<'_>; 10] = [
+            ("application/vnd.banger.image.v2", &[bundle], "made by a newer banger"),
+            ("application/vnd.banger.image.v10", &[], "made by a newer banger"),
+            ("application/vnd.banger.image.v1beta", &[bundle], "no version of the format"),
+            ("application/vnd.banger.image.v", &[bundle], "no version of the format"),
+            (TYPE, &[], "no layers"),
+            (TYPE, &[kernel, bundle], "says that it is \"kernel\" instead of \"bundle\""),
+            (TYPE, &[bundle, bundle], "instead of \"kernel\""),
+            (TYPE, &[bundle, kernel, kernel], "it has 3 layers"),
+            (TYPE, &[(ZSTD, None)], "says that it is nothing"),
+            (TYPE, &[(GZIP, Some(BUNDLE))], "is of type"),
+        ];
+        for (artifact_type, layers, reason) in cases {
+            let error = recognise(&manifest(&typed(artifact_type), layers)).expect_err(reason);
+            assert!(error.to_string().contains(reason), "{error}");
+            assert_eq!(error.kind(), crate::Kind::Integrity);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What can go wrong when an image goes to a registry, or is found in one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use banger_oci::ErrorKind;
+
+/// Why an image could not be made ready, sent or recognised.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of the host could not be used.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A file that is meant to be an archive is none.
+    #[error("{} is not an archive compressed with zstd, or is damaged", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// An artifact of a later version of the format.
+    #[error("{artifact_type:?} was made by a newer banger; this one knows {known:?}")]
+    Newer {
+        /// What it calls itself.
+        artifact_type: String,
+        /// What is known here.
+        known: &'static str,
+    },
+    /// An artifact that is not as the format has it.
+    #[error("the artifact is not as its type has it: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Documents that cannot be written.
+    #[error("cannot write the documents of the image")]
+    Document {
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// The disk could not be written.
+    #[error(transparent)]
+    Disk(#[from] banger_disk::Error),
+    /// A registry failed, or does not want it.
+    #[error(transparent)]
+    Registry(#[from] banger_registry::Error),
+    /// Somebody wished that it ends.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The sorts of failure that a caller tells apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// The request makes no sense.
+    Usage,
+    /// Something that was named is not there.
+    NotFound,
+    /// Something else stands in the way.
+    Conflict,
+    /// The registry wants to know who asks, or does not allow it.
+    Unauthorized,
+    /// The network, or the registry, failed.
+    Network,
+    /// Something is damaged, or not of the kind that is read here.
+    Integrity,
+    /// The disk is full.
+    NoSpace,
+    /// Somebody has cancelled it.
+    Cancelled,
+    /// None of the others.
+    Other,
+}
+
+impl Error {
+    /// What sort of failure it is, by its cause.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Io { source, .. } => of_io(source.kind()),
+            Self::Archive { .. } | Self::Newer { .. } | Self::Malformed { .. } => Kind::Integrity,
+            Self::Document { .. } => Kind::Other,
+            Self::Disk(error) => match error.kind() {
+                banger_disk::Kind::Usage => Kind::Usage,
+                banger_disk::Kind::NotFound => Kind::NotFound,
+                banger_disk::Kind::Conflict => Kind::Conflict,
+                banger_disk::Kind::Integrity => Kind::Integrity,
+                banger_disk::Kind::NoSpace => Kind::NoSpace,
+                banger_disk::Kind::Cancelled => Kind::Cancelled,
+                banger_disk::Kind::Other => Kind::Other,
+            },
+            Self::Registry(error) => match error.kind() {
+                ErrorKind::Usage => Kind::Usage,
+                ErrorKind::NotFound => Kind::NotFound,
+                ErrorKind::Malformed => Kind::Integrity,
+                ErrorKind::Unauthorized => Kind::Unauthorized,
+                ErrorKind::Network => Kind::Network,
+                ErrorKind::Cancelled => Kind::Cancelled,
+                _ => Kind::Other,
+            },
+            Self::Cancelled => Kind::Cancelled,
+        }
+    }
+
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    pub(crate) fn malformed(reason: impl Into<String>) -> Self {
+        Self::Malformed { reason: reason.into() }
+    }
+}
+
+fn of_io(kind: io::ErrorKind) -> Kind {
+    match kind {
+        io::ErrorKind::NotFound => Kind::NotFound,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::NoSpace,
+        _ => Kind::Other,
+    }
+}
