@@ -82,6 +82,15 @@ impl Machines {
         command
     }
 
+    /// Runs the program for something else than a machine of which everything is said, and without a daemon.
+    pub(crate) fn banger<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Run {
+        let _permit = Permit::wait();
+        let mut command = Command::new("timeout");
+        command.args(["--foreground", "--signal=TERM", "--kill-after=20", LIMIT, PROGRAM]).args(arguments);
+        command.env_clear().envs(self.environment()).env("BANGER_NO_DAEMON", "1").stdin(Stdio::null());
+        Run::of(&mut command)
+    }
+
     fn environment(&self) -> Vec<(&'static str, OsString)> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         vec![

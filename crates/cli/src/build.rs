@@ -48,7 +48,7 @@ fn options(build: &Build) -> Result<Options, Failure> {
     options.uuid = build.uuid;
     options.additions = build.add.iter().map(addition).collect();
     options.modules = guest::modules(&build.guest)?;
-    options.guest = guest::layer(&build.guest)?;
+    options.guest = guest::layer(&build.guest.settings)?;
     Ok(options)
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use banger_oci::cache::{Cache, Checked, Damaged, ImageUsage, Removed, Usage};
+use banger_operations::access::open_cache;
 use serde::Serialize;
 
 use crate::args::{CacheCommand, CacheLs, CacheOption, CachePrune, CacheRm, CacheVerify};
@@ -11,7 +12,6 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{json, print};
 use crate::progress::{Meter, short};
-use crate::registry::open_cache;
 use crate::table::Table;
 use crate::text::{Bytes, Line, counted};
 
@@ -116,7 +116,7 @@ fn existing(option: &CacheOption) -> Result<Option<Cache>, Failure> {
     match directory.metadata() {
         Err(error) if option.directory.is_some() => Err(Failure::file("open", &directory, &error)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        _ => open_cache(&directory).map(Some),
+        _ => Ok(Some(open_cache(&directory)?)),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use banger_rootfs::ErrorKind;
-
-use crate::failure::exit_of_io;
+use banger_api::Kind;
+use banger_operations::problem::kind_of_image;
 
 /// What the process says about how it ended, besides success.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,31 +25,23 @@ pub(crate) enum Exit {
     NoSpace = 7,
 }
 
-impl From<ErrorKind> for Exit {
-    fn from(kind: ErrorKind) -> Self {
+impl From<Kind> for Exit {
+    fn from(kind: Kind) -> Self {
         match kind {
-            ErrorKind::Usage => Self::Usage,
-            ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::Unauthorized => Self::Unauthorized,
-            ErrorKind::Network => Self::Network,
-            ErrorKind::Integrity => Self::Integrity,
-            ErrorKind::NoSpace => Self::NoSpace,
-            ErrorKind::Other => Self::Other,
+            Kind::Usage => Self::Usage,
+            Kind::NotFound => Self::NotFound,
+            Kind::Unauthorized => Self::Unauthorized,
+            Kind::Network => Self::Network,
+            Kind::Integrity => Self::Integrity,
+            Kind::NoSpace => Self::NoSpace,
+            Kind::Conflict | Kind::Cancelled | Kind::Other => Self::Other,
         }
     }
 }
 
 impl From<&banger_oci::Error> for Exit {
     fn from(error: &banger_oci::Error) -> Self {
-        use banger_oci::ErrorKind;
-        match error.kind() {
-            ErrorKind::Usage => Self::Usage,
-            ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::Malformed => Self::Integrity,
-            ErrorKind::Unauthorized => Self::Unauthorized,
-            ErrorKind::Network => Self::Network,
-            _ => error.io_error().map_or(Self::Other, exit_of_io),
-        }
+        kind_of_image(error).into()
     }
 }
 

@@ -12,8 +12,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use banger_api::Problem;
+use banger_operations::problem::kind_of_io;
 
 use crate::exit::Exit;
+use crate::interrupts;
 use crate::text::Line;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -24,6 +27,8 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 pub(crate) enum Failure {
     /// Whoever read standard output has seen enough. Nobody needs to be told.
     Closed,
+    /// A signal has ended it. Whoever sent it knows.
+    Signalled(u8),
     /// Something went wrong.
     Message(Box<Message>),
 }
@@ -85,20 +90,39 @@ impl Failure {
         self
     }
 
+    /// What is wrong, in one line.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Closed | Self::Signalled(_) => "",
+            Self::Message(message) => &message.error,
+        }
+    }
+
     /// What has been said to do so far.
     pub(crate) fn hints(&self) -> &[String] {
         match self {
-            Self::Closed => &[],
+            Self::Closed | Self::Signalled(_) => &[],
             Self::Message(message) => &message.hints,
         }
     }
 
     /// Tells it on standard error.
     pub(crate) fn report(&self) -> ExitCode {
-        let Self::Message(message) = self else { return ExitCode::SUCCESS };
+        let message = match self {
+            Self::Closed => return ExitCode::SUCCESS,
+            Self::Signalled(signal) => return interrupts::status(*signal),
+            Self::Message(message) => message,
+        };
         // Nothing is left to do when standard error is closed too.
         let _ = message.write(&mut anstream::stderr().lock());
         message.exit.into()
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let Problem { kind, message, causes, hints } = problem;
+        Self::Message(Box::new(Message { exit: kind.into(), error: message, causes, hints }))
     }
 }
 
@@ -119,11 +143,7 @@ impl Message {
 }
 
 pub(crate) fn exit_of_io(error: &io::Error) -> Exit {
-    match error.kind() {
-        io::ErrorKind::NotFound => Exit::NotFound,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::NoSpace,
-        _ => Exit::Other,
-    }
+    kind_of_io(error).into()
 }
 
 #[cfg(test)]

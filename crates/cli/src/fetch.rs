@@ -5,14 +5,15 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::sync::Arc;
 
+use banger_api::Observer;
 use banger_oci::{Digest, Reference};
+use banger_operations::hints::{self, Asked, Place};
 use banger_registry::{Fetched, Platforms, Tally};
 use serde::Serialize;
 
 use crate::args::{Fetch, Pull};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::hints::{self, Asked, Place};
 use crate::output::{Amount, json, print};
 use crate::progress::{Shown, Task};
 use crate::registry;
@@ -34,14 +35,16 @@ pub(crate) fn run(fetch: &Fetch) -> Result<(), Failure> {
     let references: Vec<_> = images.iter().map(|image| &image.reference).collect();
     let progress = Arc::new(Shown::new(Task::Fetch, fetch.quiet));
     let layout = fetch.to.as_ref().map(|target| target.directory.as_path());
-    let registry = registry::open(&fetch.registry, &references, Pull::Always, layout, &progress)?;
+    let access = registry::access(&fetch.registry, &references, Pull::Always)?;
+    let observer: Arc<dyn Observer> = Arc::<Shown>::clone(&progress);
+    let registry = access.registry(&references, layout, &observer)?;
     let platforms = if fetch.all_platforms { Platforms::All } else { Platforms::One(fetch.platform.clone()) };
     let result = images.iter().try_for_each(|image| {
         progress.image(&image.reference);
-        let fetched = registry.fetch(&image.reference, &platforms, &image.name).map_err(|error| {
+        let fetched = registry.fetch(&image.reference, &platforms, &image.name).map_err(|error| -> Failure {
             progress.finish();
             let place = Place::Registry(&image.reference);
-            hints::for_image(&error, &Asked { text: image.text, place, options: &fetch.registry })
+            hints::for_image(&error, &Asked { text: image.text, place, said: access.said }).into()
         })?;
         progress.pause();
         tell(fetch, image, &fetched)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use banger_kmod::Modules;
 
-use crate::args::{GuestLayer, GuestOptions};
+use crate::args::{GuestLayer, GuestOptions, GuestSettings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::values::Variable;
@@ -14,7 +14,7 @@ use crate::values::Variable;
 pub(crate) use keys::authorized_keys;
 
 /// The guest layer that was asked for, if any.
-pub(crate) fn layer(options: &GuestOptions) -> Result<Option<banger_guest::Options>, Failure> {
+pub(crate) fn layer(options: &GuestSettings) -> Result<Option<banger_guest::Options>, Failure> {
     let layer = banger_guest::Options {
         hostname: options.hostname.clone(),
         ssh_keys: authorized_keys(&options.ssh_key)?,

@@ -3,9 +3,11 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use banger_api::Observer;
 use banger_oci::Reference;
+use banger_operations::progress::Telling;
 use banger_registry::credentials::{self, Credential, Environment, Fixed, Place, Store};
-use banger_registry::{Client, Error, Progress, Settings};
+use banger_registry::{Client, Error, Settings};
 
 use crate::args::{Login, Logout};
 use crate::exit::Exit;
@@ -121,8 +123,8 @@ fn check(settings: Settings, host: &str, username: &str, password: &str) -> Resu
     let name = Reference::parse(&format!("{host}/login")).map_err(|error| Failure::of(Exit::Usage, &error))?;
     let credentials = Arc::new(Fixed::new(credential, [name.domain().to_owned()]));
     let progress = Arc::new(Shown::new(Task::Fetch, false));
-    let shown: Arc<dyn Progress> = Arc::<Shown>::clone(&progress);
-    let client = Client::new(settings, credentials, shown).map_err(of)?;
+    let shown: Arc<dyn Observer> = Arc::<Shown>::clone(&progress);
+    let client = Client::new(settings, credentials, Arc::new(Telling::new(&shown))).map_err(of)?;
     let checked = client.check(&name);
     progress.finish();
     checked.map_err(|error| match error {

@@ -2,18 +2,24 @@
 //!
 //! Standard output is for data only; progress and messages go to standard error.
 
+mod access;
 mod args;
 mod build;
 mod cache;
-mod config;
+mod catalog;
+mod completion;
 mod directories;
+mod disk;
+mod doctor;
 mod exit;
 mod failure;
 mod fetch;
 mod guest;
-mod hints;
-mod hosts;
+mod image;
 mod inspect;
+mod interrupts;
+mod job;
+mod kernel;
 mod login;
 mod man;
 mod output;
@@ -22,7 +28,9 @@ mod progress;
 mod registry;
 mod resolve;
 mod run;
+mod service;
 mod source;
+mod system;
 mod table;
 mod text;
 mod usage;
@@ -43,6 +51,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, Failure> {
+    if completion::answer()? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -51,9 +62,16 @@ fn run() -> Result<ExitCode, Failure> {
         }
     };
     anstream::ColorChoice::from(args.color).write_global();
+    let options = &args.service;
     match args.command {
+        Command::Pull(pull) => image::pull(&pull, options),
+        Command::Run(run) => return run::run(&run, options),
+        Command::Image(image) => return image::run(&image.command, options),
+        Command::Images(ls) => image::list(&ls, options),
+        Command::Kernel(kernel) => return kernel::run(&kernel.command, options),
+        Command::Catalog(catalog) => catalog::run(&catalog.command, options),
+        Command::Bundle(bundle) => catalog::bundle(&bundle.command, options),
         Command::Build(build) => build::run(&build),
-        Command::Run(run) => return run::run(&run),
         Command::Fetch(fetch) => fetch::run(&fetch),
         Command::Resolve(resolve) => resolve::run(&resolve),
         Command::Login(login) => login::login(&login),
@@ -62,6 +80,12 @@ fn run() -> Result<ExitCode, Failure> {
         Command::Ls(ls) => inspect::ls(&ls),
         Command::Cat(cat) => inspect::cat(&cat),
         Command::Stat(stat) => inspect::stat(&stat),
+        Command::Df(df) => system::df(&df, &*service::open(options)?),
+        Command::Prune(prune) => system::prune(&prune, &*service::open(options)?),
+        Command::Info(info) => system::info(info.json, &*service::open(options)?),
+        Command::Job(job) => job::run(&job.command, options),
+        Command::Doctor(doctor) => return doctor::run(&doctor, options),
+        Command::Completion(completion) => completion::run(&completion),
         Command::Man(man) => man::run(&man),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! Standard output: data, and nothing else.
+//! Standard output: data, and nothing else. What is for people goes to standard error.
 
 use std::io::Write;
 
@@ -6,11 +6,22 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::text::Line;
 
 /// Writes text and a newline.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::stdout)
+}
+
+/// Writes a line for people, so on standard error; nothing is lost when that is closed.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{}", Line(text));
+}
+
+/// Writes each value as one line of JSON.
+pub(crate) fn print_each(values: &[impl Serialize]) -> Result<(), Failure> {
+    values.iter().try_for_each(|value| print(&json(value)?))
 }
 
 /// A value as one line of JSON.

@@ -27,6 +27,11 @@ enum Typed {
     Interrupted,
 }
 
+/// Whether there is somebody to ask.
+pub(crate) fn is_attended() -> bool {
+    io::stdin().is_terminal()
+}
+
 /// Asks for a line that may be seen. Nothing where standard input is no terminal.
 pub(crate) fn ask(prompt: &str) -> Result<Option<String>, Failure> {
     let Some(terminal) = terminal() else { return Ok(None) };

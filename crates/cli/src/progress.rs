@@ -13,19 +13,27 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
+use banger_api::event::Step;
+use banger_api::{Event, Observer};
 use banger_oci::Reference;
-use banger_registry::Event as Pulled;
-use banger_rootfs::{Event as Built, Stage};
 use indicatif::{HumanDuration, ProgressState};
 
+use crate::failure::Failure;
+use crate::interrupts::Interrupts;
 use crate::text::Line;
 use bars::Bars;
 use lines::Lines;
 pub(crate) use meter::Meter;
 
-/// Receives the events of a build, of a registry, or of both.
+/// Is told what happens, whoever does the work: this process or the daemon.
 #[derive(Debug)]
-pub(crate) enum Shown {
+pub(crate) struct Shown {
+    form: Form,
+    interrupts: Option<Interrupts>,
+}
+
+#[derive(Debug)]
+enum Form {
     Nothing,
     Lines(Mutex<Lines>),
     Bars(Mutex<Bars>),
@@ -43,16 +51,17 @@ pub(crate) enum Task {
 impl Shown {
     /// What suits standard error.
     pub(crate) fn new(task: Task, quiet: bool) -> Self {
-        if quiet {
-            return Self::Nothing;
-        }
-        let stderr = std::io::stderr();
-        if stderr.is_terminal() {
-            let colored = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
-            Self::Bars(Mutex::new(Bars::new(task, colored)))
-        } else {
-            Self::Lines(Mutex::new(Lines::new(task)))
-        }
+        Self { form: Form::new(task, quiet), interrupts: None }
+    }
+
+    /// The same; and from now on Ctrl-C ends what is being done in good order, and the second one at once.
+    pub(crate) fn interruptible(task: Task, quiet: bool) -> Result<Self, Failure> {
+        Ok(Self { form: Form::new(task, quiet), interrupts: Some(Interrupts::watch_first()?) })
+    }
+
+    /// The signal that what is being done is to end by.
+    pub(crate) fn signal(&self) -> Option<u8> {
+        self.interrupts.as_ref().and_then(Interrupts::signal)
     }
 
     /// What follows is about this image of a registry.
@@ -72,31 +81,40 @@ impl Shown {
     }
 
     fn show(&self, lines: impl FnOnce(&mut Lines), bars: impl FnOnce(&mut Bars)) {
-        match self {
-            Self::Nothing => {}
-            Self::Lines(shown) => lines(&mut shown.lock().unwrap_or_else(PoisonError::into_inner)),
-            Self::Bars(shown) => bars(&mut shown.lock().unwrap_or_else(PoisonError::into_inner)),
+        match &self.form {
+            Form::Nothing => {}
+            Form::Lines(shown) => lines(&mut shown.lock().unwrap_or_else(PoisonError::into_inner)),
+            Form::Bars(shown) => bars(&mut shown.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 }
 
-impl banger_rootfs::Progress for Shown {
-    fn event(&self, event: Built<'_>) {
-        match self {
-            Self::Nothing => {}
-            Self::Lines(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).built(event),
-            Self::Bars(bars) => bars.lock().unwrap_or_else(PoisonError::into_inner).built(event),
+impl Form {
+    fn new(task: Task, quiet: bool) -> Self {
+        if quiet {
+            return Self::Nothing;
+        }
+        let stderr = std::io::stderr();
+        if stderr.is_terminal() {
+            let colored = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
+            Self::Bars(Mutex::new(Bars::new(task, colored)))
+        } else {
+            Self::Lines(Mutex::new(Lines::new(task)))
         }
     }
 }
 
-impl banger_registry::Progress for Shown {
-    fn event(&self, event: Pulled<'_>) {
-        match self {
-            Self::Nothing => {}
-            Self::Lines(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).pulled(event),
-            Self::Bars(bars) => bars.lock().unwrap_or_else(PoisonError::into_inner).pulled(event),
+impl Observer for Shown {
+    fn event(&self, event: Event) {
+        match &self.form {
+            Form::Nothing => {}
+            Form::Lines(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).event(event),
+            Form::Bars(bars) => bars.lock().unwrap_or_else(PoisonError::into_inner).event(event),
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.signal().is_some()
     }
 }
 
@@ -107,12 +125,23 @@ fn left(state: &ProgressState, out: &mut dyn Write) {
     }
 }
 
-fn stage(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Metadata => "writing the metadata of the file system",
-        Stage::Sync => "waiting until the image is on the disk",
-        Stage::Checksum => "computing the checksum",
-    }
+/// The line of a step; none where what follows tells more.
+fn step(step: Step, subject: &str) -> Option<String> {
+    let subject = Line(subject);
+    Some(match step {
+        Step::Resolve => subject.to_string(),
+        Step::Layers => return None,
+        Step::Download => format!("downloading {subject}"),
+        Step::Metadata => "writing the metadata of the file system".to_owned(),
+        Step::Sync => "waiting until the image is on the disk".to_owned(),
+        Step::Checksum => "computing the checksum".to_owned(),
+        Step::Extract => format!("unpacking {subject}"),
+        Step::Pack => format!("packing {subject}"),
+        Step::Kernel => format!("kernel {subject}"),
+        Step::Upload => format!("sending to {subject}"),
+        Step::Wait => "somebody else makes the same image: waiting until it is there".to_owned(),
+        Step::Publish => format!("keeping it as {subject}"),
+    })
 }
 
 fn warning(text: &str) -> String {

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use banger_api::Observer;
 use banger_oci::Descriptor;
 use banger_oci::select::Selected;
+use banger_operations::hints::{self, Asked, Place};
 use banger_registry::Resolved;
 use serde::Serialize;
 
 use crate::args::{Pull, Resolve};
 use crate::failure::Failure;
-use crate::hints::{self, Asked, Place};
 use crate::output::{json, print};
 use crate::progress::{Shown, Task, short};
 use crate::registry;
@@ -22,12 +23,14 @@ use crate::text::{Bytes, Line};
 pub(crate) fn run(resolve: &Resolve) -> Result<(), Failure> {
     let reference = hints::reference(&resolve.reference)?;
     let progress = Arc::new(Shown::new(Task::Fetch, false));
-    let registry = registry::open(&resolve.registry, &[&reference], Pull::Always, None, &progress)?;
+    let access = registry::access(&resolve.registry, &[&reference], Pull::Always)?;
+    let observer: Arc<dyn Observer> = Arc::<Shown>::clone(&progress);
+    let registry = access.registry(&[&reference], None, &observer)?;
     let resolved = registry.resolve(&reference, resolve.platform.as_ref());
     progress.finish();
     let resolved = resolved.map_err(|error| {
         let place = Place::Registry(&reference);
-        hints::for_image(&error, &Asked { text: &resolve.reference, place, options: &resolve.registry })
+        hints::for_image(&error, &Asked { text: &resolve.reference, place, said: access.said })
     })?;
     let answer = Answer::new(reference.to_string(), &resolved);
     if resolve.json { print(&json(&answer)?) } else { print(answer.to_string().trim_end()) }

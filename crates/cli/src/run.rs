@@ -3,7 +3,6 @@
 pub(crate) mod amounts;
 mod failures;
 mod image;
-mod interrupts;
 mod session;
 mod timings;
 
@@ -12,21 +11,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use banger_config::Directories;
+use banger_operations::problem::of_kernel;
 use banger_protocol::paths::AGENT;
 use banger_protocol::settings;
 use banger_vm::forward::Protocol;
 use banger_vm::vsock::Wanted;
 use banger_vm::{Accelerator, Channel, Directory, Kernel, Machine, Spec, initrd, log, qemu};
 
-use self::image::Image;
-use self::interrupts::Interrupts;
+use self::image::{Image, Own, Place};
 use self::session::Wish;
 use self::timings::Timings;
-use crate::args::{Accel, Run, Way};
-use crate::directories;
+use crate::args::{Accel, Run, ServiceOptions, Way};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::guest::authorized_keys;
+use crate::interrupts::{self, Interrupts};
 use crate::text::{Bytes, Line, counted};
 
 /// How many seconds a workload that has ended waits for us to ask how: much more than we ever need.
@@ -35,17 +35,18 @@ const WAIT: u64 = 60;
 const STOP: Duration = Duration::from_secs(90);
 
 /// Boots a machine, attaches to it, and says how what ran in it ended.
-pub(crate) fn run(run: &Run) -> Result<ExitCode, Failure> {
+pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failure> {
     // What can be missing is looked for before anything takes long.
+    let directories = Directories::of_process(options.root.as_deref())?;
     let qemu = qemu::program().map_err(|error| failures::of(&error))?;
-    let kernel = kernel(run)?;
+    let place = Place::find(run, &directories)?;
+    let kernel = kernel(run, place.kernel())?;
     let settings = settings(run)?;
     let channel = Channel::find(wanted(run.channel)).map_err(|error| failures::of(&error))?;
-    let machines = directories::machines()?;
-    let directory = Directory::create(&machines, true).map_err(|error| failures::of(&error))?;
+    let directory = Directory::create(&directories.machines()?, true).map_err(|error| failures::of(&error))?;
 
     let mut timings = Timings::start();
-    let image = image::prepare(run, &directory)?;
+    let image = place.prepare(run, &directory)?;
     timings.built();
     if !image.has_agent && !run.console {
         let what = format!("{} has no agent, so nothing can be run in it", Line(&run.source.to_string_lossy()));
@@ -58,7 +59,7 @@ pub(crate) fn run(run: &Run) -> Result<ExitCode, Failure> {
         Accel::Kvm => Accelerator::Kvm,
         Accel::Tcg => Accelerator::Tcg,
     };
-    let initrd = initrd(run, &kernel, &directory)?;
+    let initrd = initrd(run, place.kernel(), &kernel, &directory)?;
     let spec = Spec {
         qemu,
         accelerator,
@@ -149,18 +150,32 @@ impl Drop for End<'_> {
     }
 }
 
-fn kernel(run: &Run) -> Result<Kernel, Failure> {
+/// The kernel that is named; or the image's own; or one of this machine.
+fn kernel(run: &Run, own: Option<&Own>) -> Result<Kernel, Failure> {
     let modules = run.modules.as_deref();
-    let kernel = match &run.kernel {
-        Some(image) => Kernel::named(image, modules),
-        None => Kernel::of_host(modules),
+    let kernel = match (&run.kernel, own) {
+        (Some(image), _) => Kernel::named(image, modules),
+        (None, Some(own)) => {
+            verify(own)?;
+            Kernel::named(&own.image, modules.or(own.modules.as_deref()))
+        }
+        (None, None) => Kernel::of_host(modules),
     };
     kernel.map_err(|error| failures::of(&error))
 }
 
-/// The initial RAM disk that is named, or one that is made.
-fn initrd(run: &Run, kernel: &Kernel, directory: &Directory) -> Result<PathBuf, Failure> {
-    if let Some(initrd) = &run.initrd {
+/// Checks that the kernel of an image is still the one that it was kept with.
+fn verify(own: &Own) -> Result<(), Failure> {
+    let triple = banger_kernel::check(&own.image, own.initrd.as_deref(), own.modules.as_deref(), None);
+    let verified = triple.and_then(|triple| triple.verify(&own.digest, &()));
+    Ok(verified.map_err(|error| of_kernel(&error))?)
+}
+
+/// The initial RAM disk that is named; or that of the image's own kernel; or one that is made.
+fn initrd(run: &Run, own: Option<&Own>, kernel: &Kernel, directory: &Directory) -> Result<PathBuf, Failure> {
+    let is_own = run.kernel.is_none() && run.modules.is_none();
+    let made = own.filter(|_| is_own).and_then(|own| own.initrd.as_ref());
+    if let Some(initrd) = run.initrd.as_ref().or(made) {
         let file = std::fs::File::open(initrd).map_err(|error| Failure::file("open", initrd, &error));
         return file.map(|_| initrd.clone());
     }

@@ -1,21 +1,18 @@
 //! SOURCE, as `build` and `run` take it: from what was typed to a finished image file.
 
-mod demo;
-
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use banger_oci::{Location, OpenOptions, Platform};
+use banger_api::Observer;
+use banger_oci::Platform;
+use banger_operations::hints::Asked;
+use banger_operations::source::{self, Origin};
 use banger_rootfs::{Options, Report};
 
 use crate::args::{Pull, RegistryOptions};
 use crate::failure::Failure;
-use crate::hints::{self, Asked, Place};
 use crate::progress::Shown;
 use crate::registry;
-
-/// The name of the image that is a part of this program.
-pub(crate) const DEMO: &str = "demo:";
 
 /// What an image is to be built from.
 #[derive(Clone, Copy, Debug)]
@@ -30,25 +27,18 @@ pub(crate) struct Request<'a> {
 /// Builds the image that was asked for. All that `progress` shows is shown when this returns.
 pub(crate) fn build(request: &Request<'_>, options: &Options, progress: &Arc<Shown>) -> Result<Report, Failure> {
     let Request { source: text, platform, registry: registries } = *request;
-    if text == DEMO {
-        let report = banger_rootfs::build(&|| demo::open(platform), options, &**progress);
-        progress.finish();
-        let asked = Asked { text, place: Place::Demo, options: registries };
-        return report.map_err(|error| hints::for_build(&error, &asked, &options.output));
-    }
-    let location = Location::parse(text).map_err(|error| hints::for_source(&error, text))?;
-    let report = match &location {
-        Location::Local(source) => {
-            let open = OpenOptions { platform: platform.cloned(), ..OpenOptions::default() };
-            banger_rootfs::build(&|| source.open(&open), options, &**progress)
-        }
-        Location::Registry(reference) => {
-            let registry = registry::open(registries, &[reference], Pull::Missing, None, progress)?;
+    let origin = Origin::parse(text)?;
+    let observer: Arc<dyn Observer> = Arc::<Shown>::clone(progress);
+    let registry = match origin.reference() {
+        Some(reference) => {
+            let access = registry::access(registries, &[reference], Pull::Missing)?;
             progress.image(reference);
-            banger_rootfs::build(&|| registry.open(reference, platform), options, &**progress)
+            Some(access.registry(&[reference], None, &observer)?)
         }
+        None => None,
     };
+    let asked = Asked { text, place: (&origin).into(), said: registry::said(registries) };
+    let report = source::build(&|| origin.open(platform, registry.as_ref()), &asked, options, &observer);
     progress.finish();
-    let asked = Asked { text, place: (&location).into(), options: registries };
-    report.map_err(|error| hints::for_build(&error, &asked, &options.output))
+    Ok(report?)
 }

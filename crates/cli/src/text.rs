@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use banger_oci::timestamp::Timestamp;
+
 /// Bytes of foreign origin on one line: what cannot be shown, and the backslash, is written as an escape.
 ///
 /// The same on a terminal and in a pipe, so that a name can neither move the cursor nor pass for a second line.
@@ -91,6 +93,23 @@ impl Display for Utc {
     }
 }
 
+/// A point in time as RFC 3339 has it, for people: date, hour and minute in UTC. What is none is shown as it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment<'a>(pub(crate) &'a str);
+
+impl Display for Moment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SECONDS: usize = ":00".len();
+        match Timestamp::parse_rfc3339(self.0) {
+            Some(time) => {
+                let text = Utc(time.seconds).to_string();
+                f.write_str(text.get(..text.len().saturating_sub(SECONDS)).unwrap_or(&text))
+            }
+            None => Line(self.0).fmt(f),
+        }
+    }
+}
+
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
 fn civil(days: i64) -> (i64, i64, i64) {
     // The arithmetic is Howard Hinnant's. Counted from 1 March of the year 0, leap days fall on the end of a year and the months follow a fixed pattern.
@@ -174,6 +193,18 @@ mod tests {
             (4_107_542_400, "2100-03-01 00:00:00"),
         ] {
             assert_eq!(Utc(seconds).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn moments_have_no_seconds() {
+        for (text, shown) in [
+            ("2026-11-21T10:00:59Z", "2026-11-21 10:00"),
+            ("2026-11-21T10:00:00.123456789+02:00", "2026-11-21 08:00"),
+            ("yesterday\n", "yesterday\\n"),
+            ("", ""),
+        ] {
+            assert_eq!(Moment(text).to_string(), shown);
         }
     }
 

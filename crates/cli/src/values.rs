@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use banger_oci::{Platform, Source};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-pub(crate) use crate::hosts::registry as host;
+pub(crate) use banger_config::hosts::registry as host;
 
 /// Bytes of a volume label (`s_volume_name`).
 const LABEL_LIMIT: usize = 16;

@@ -94,6 +94,14 @@ impl User {
         command
     }
 
+    /// The program, run by another one: its path, and its own arguments.
+    pub(crate) fn command_by<S: AsRef<OsStr>>(&self, by: impl IntoIterator<Item = S>) -> Command {
+        let mut command = timeout();
+        command.args(by).arg(PROGRAM);
+        self.surround(&mut command);
+        command
+    }
+
     fn surround(&self, command: &mut Command) {
         command.env_clear().env("HOME", self.home()).stdin(Stdio::null());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -142,7 +150,9 @@ pub(crate) fn soundness(cache: &Path) -> Result<(), String> {
         return Err(format!("{unknown} does not belong there"));
     }
     let mut blobs = BTreeSet::new();
-    for algorithm in names(&cache.join("blobs")) {
+    // A cache whose maker was stopped in its first moment has none yet.
+    let algorithms = if cache.join("blobs").exists() { names(&cache.join("blobs")) } else { Vec::new() };
+    for algorithm in algorithms {
         for name in names(&cache.join("blobs").join(&algorithm)) {
             let bytes = std::fs::read(cache.join("blobs").join(&algorithm).join(&name)).unwrap();
             let found = match &*algorithm {

@@ -1,4 +1,4 @@
-//! What `banger build` puts into an image on top of what is in it.
+//! What an image gets on top of what is in it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,6 +21,22 @@ pub(crate) enum GuestLayer {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Guest")]
 pub(crate) struct GuestOptions {
+    #[command(flatten)]
+    pub(crate) settings: GuestSettings,
+
+    /// Put the modules of a kernel, as in /lib/modules/VERSION, into the image
+    #[arg(long, value_name = "DIR", conflicts_with = "kernel_modules")]
+    pub(crate) modules: Option<PathBuf>,
+
+    /// The same with those of this machine: of its newest kernel, or of VERSION
+    #[arg(long, value_name = "VERSION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) kernel_modules: Option<OsString>,
+}
+
+/// What is set for the agent.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Guest")]
+pub(crate) struct GuestSettings {
     /// What makes the image boot and answer: the agent and what starts it, or nothing at all
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     pub(crate) guest: GuestLayer,
@@ -47,12 +63,4 @@ pub(crate) struct GuestOptions {
     /// Have an SSH server installed at first boot, with the image's package manager; an image that has one uses its own
     #[arg(long)]
     pub(crate) sshd: bool,
-
-    /// Put the modules of a kernel, as in /lib/modules/VERSION, into the image
-    #[arg(long, value_name = "DIR", conflicts_with = "kernel_modules")]
-    pub(crate) modules: Option<PathBuf>,
-
-    /// The same with those of this machine: of its newest kernel, or of VERSION
-    #[arg(long, value_name = "VERSION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    pub(crate) kernel_modules: Option<OsString>,
 }

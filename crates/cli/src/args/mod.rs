@@ -4,25 +4,42 @@
 
 mod build;
 mod cache;
+mod catalog;
 mod fetch;
 mod guest;
+mod image;
 mod inspect;
+mod kernel;
 mod login;
+mod pull;
 mod registry;
 mod run;
-
-use std::path::PathBuf;
+mod service;
+mod system;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::build::Build;
 pub(crate) use self::cache::{Cache, CacheCommand, CacheLs, CachePrune, CacheRm, CacheVerify};
+pub(crate) use self::catalog::{Bundle, BundleCommand, Catalog, CatalogAdd, CatalogCommand, CatalogLs};
 pub(crate) use self::fetch::{Fetch, Resolve};
-pub(crate) use self::guest::{GuestLayer, GuestOptions};
+pub(crate) use self::guest::{GuestLayer, GuestOptions, GuestSettings};
+pub(crate) use self::image::{
+    ExportFormat, Image, ImageCommand, ImageDiff, ImageExport, ImageHistory, ImageLs, ImagePromote, ImagePush,
+    ImageRegister, ImageRename, ImageRm, ImageShow, PushForm,
+};
 pub(crate) use self::inspect::{Cat, Ls, Stat};
+pub(crate) use self::kernel::{
+    Kernel, KernelCommand, KernelExport, KernelImport, KernelLs, KernelPull, KernelRm, KernelShow,
+};
 pub(crate) use self::login::{Login, Logout};
+pub(crate) use self::pull::{KernelOptions, PullArgs};
 pub(crate) use self::registry::{CacheOption, HostOptions, Pull, RegistryOptions};
 pub(crate) use self::run::{Accel, Run, Way};
+pub(crate) use self::service::ServiceOptions;
+pub(crate) use self::system::{
+    Completion, Df, Doctor, Info, Job, JobCommand, JobLs, JobOne, JobWatch, Man, Prune, Shell,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -33,18 +50,23 @@ Exit codes:
   5  the network failed (registries)
   6  the input is malformed, or not what its digest says
   7  the disk is full, or the size asked for is too small
-  1  anything else";
+  1  anything else
+128  and the number of a signal that has ended it: 130 after Ctrl-C";
 
 /// Turns any OCI image into a disk that boots
 #[derive(Debug, Parser)]
 #[command(name = "banger", version, max_term_width = 100, after_help = EXIT_CODES, disable_help_subcommand = true)]
 #[command(long_about = "\
 Turns any OCI image into a disk that boots: reads the image, merges its layers and writes a bootable ext4 root file \
-system, in one pass, without root, mount, loop device, staging directory or any other program.")]
+system, in one pass, without root, mount, loop device, staging directory or any other program. Keeps such images with \
+their kernels under names, starts machines from them, and hands them on.")]
 pub(crate) struct Args {
     /// When to use colour; the environment variable NO_COLOR turns `auto` off
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, help_heading = "Global options")]
     pub(crate) color: Color,
+
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -70,10 +92,20 @@ impl From<Color> for anstream::ColorChoice {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Build a bootable ext4 image from an OCI image
-    Build(Box<Build>),
+    /// Make an image that is kept here, ready to be started
+    Pull(Box<PullArgs>),
     /// Boot an image in a machine of its own, and run a command in it
     Run(Box<Run>),
+    /// See to the images that are kept here
+    Image(Image),
+    /// See to the kernels that are kept here
+    Kernel(Kernel),
+    /// See what can be had by name, and offer something
+    Catalog(Catalog),
+    /// Write images into files that a catalog can offer
+    Bundle(Bundle),
+    /// Build a bootable ext4 image from an OCI image
+    Build(Box<Build>),
     /// Download images into the cache
     Fetch(Box<Fetch>),
     /// Show what a reference to a registry stands for
@@ -90,13 +122,22 @@ pub(crate) enum Command {
     Cat(Cat),
     /// Show everything about one file of an ext4 image
     Stat(Stat),
+    /// Show what takes up how much of the disk
+    Df(Df),
+    /// Remove what nothing needs
+    Prune(Prune),
+    /// Show who does the work, and where things are kept
+    Info(Info),
+    /// See to what the daemon does
+    Job(Job),
+    /// See what is missing on this machine, and how to get it
+    Doctor(Doctor),
+    /// Print what makes a shell complete command lines
+    Completion(Completion),
+    /// List the images that are kept here: the same as `image ls`
+    #[command(hide = true)]
+    Images(ImageLs),
     /// Write the manual pages
     #[command(hide = true)]
     Man(Man),
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Man {
-    /// Directory for one page a command; without it banger(1) goes to standard output
-    pub(crate) directory: Option<PathBuf>,
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use banger_vm::Forward;
 use clap::{ArgAction, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 
 use super::RegistryOptions;
+use crate::completion;
 use crate::run::amounts::{self, Growth};
 use crate::values::{self, Variable};
 
@@ -19,7 +21,11 @@ goes wrong before has the exit codes of every command (`banger --help`).
 When CMD or the command ends, the machine is switched off. Its directory stays, with its disk \
 (overlay.qcow2) and its console (serial.log), below ~/.local/state/banger/machines; --rm removes it.
 
+What SOURCE names is, in this order: a file that is an ext4 image, an image that is kept here (`banger image ls`), an \
+image to build one from. An image that is kept here is never written to: what the machine writes is in its own directory.
+
 Examples:
+  banger pull nginx && banger run nginx-latest --port 8080:80
   banger run demo:
   banger run debian:bookworm -- sh -c 'cat /etc/os-release'
   banger run --rm disk.ext4
@@ -29,18 +35,19 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = RUN_EXAMPLES)]
 pub(crate) struct Run {
-    /// What to boot: an ext4 image that banger has built, or an image to build one from, as for `banger build`
+    /// What to boot: an ext4 image, or the name of one that is kept here, or an image to build one from, as for `banger build`
+    #[arg(add = ArgValueCompleter::new(completion::images_and_files))]
     pub(crate) source: OsString,
 
     /// Command to run in the machine, and its arguments
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
 
-    /// Linux kernel to boot [default: the newest in /boot that can be read]
+    /// Linux kernel to boot [default: the image's own, or the newest in /boot that can be read]
     #[arg(long, value_name = "FILE", help_heading = "Machine")]
     pub(crate) kernel: Option<PathBuf>,
 
-    /// Initial RAM disk for it [default: one that banger makes]
+    /// Initial RAM disk for it [default: the image's own, or one that banger makes]
     #[arg(long, value_name = "FILE", help_heading = "Machine")]
     pub(crate) initrd: Option<PathBuf>,
 

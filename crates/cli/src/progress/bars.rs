@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use banger_registry::Event as Pulled;
-use banger_rootfs::Event as Built;
+use banger_api::Event;
+use banger_api::event::Step;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Task;
 use super::layers::{self, Layers};
 use super::waits::Waits;
+use crate::text::Line;
 
 /// How often the terminal is drawn at most, per second.
 const FRAME_RATE: u8 = 12;
@@ -59,61 +60,27 @@ impl Bars {
     pub(super) fn image(&mut self, name: &str) {
         self.clear();
         self.layers = Layers::default();
-        self.say(name);
+        self.say(&Line(name).to_string());
     }
 
-    pub(super) fn built(&mut self, event: Built<'_>) {
-        match event {
-            Built::Resolved { layers } => {
-                self.layers.set(layers.iter().cloned());
-                self.begin();
-            }
-            Built::Started { .. } => {}
-            Built::Advanced { layer, bytes } => self.advance(layer, bytes),
-            Built::Finished { layer, entries } => {
-                self.say(&self.layers.read_line(layer, entries));
-                self.remove(|bars| bars.read.remove(&layer));
-            }
-            Built::Stage(stage) => {
-                self.clear();
-                let spinner = self.screen.add(ProgressBar::new_spinner());
-                spinner.set_message(super::stage(stage));
-                spinner.enable_steady_tick(TICK);
-                self.stage = Some(spinner);
-            }
-            Built::Warning(text) => self.say(&super::warning(&text)),
-        }
-    }
-
-    pub(super) fn pulled(&mut self, event: Pulled<'_>) {
+    pub(super) fn event(&mut self, event: Event) {
         if self.is_over {
             return;
         }
         match event {
-            Pulled::Layers { layers } => {
-                self.layers.announce(layers);
+            Event::Step { step, subject } => self.step(step, &subject),
+            Event::Advanced { done, total } => self.advance_step(done, total),
+            Event::Downloads { files } => {
+                self.layers.announce(&files);
                 if self.task == Task::Fetch {
-                    self.layers.set_to_blobs(layers);
+                    self.layers.set_to_blobs(&files);
                     self.begin();
                 }
             }
-            Pulled::Started { digest, resumed } => self.start(&digest.to_string(), resumed),
-            Pulled::Received { digest, bytes } => {
-                let digest = digest.to_string();
-                self.layers.receive(&digest, bytes);
-                // What is said of speed does not count the time before the first byte.
-                if self.still.remove(&digest) {
-                    self.received.get(&digest).into_iter().for_each(ProgressBar::reset_eta);
-                    self.total.iter().filter(|total| total.position() == 0).for_each(ProgressBar::reset_eta);
-                }
-                if let Some(bar) = self.received.get(&digest) {
-                    bar.inc(bytes);
-                }
-                self.show_total();
-            }
-            Pulled::Restarted { digest } => self.start(&digest.to_string(), 0),
-            Pulled::Fetched { digest } => {
-                let digest = digest.to_string();
+            Event::Downloading { digest, resumed } => self.start(&digest, resumed),
+            Event::Downloaded { digest, bytes } => self.receive(&digest, bytes),
+            Event::Restarted { digest } => self.start(&digest, 0),
+            Event::Complete { digest } => {
                 self.remove(|bars| bars.received.remove(&digest));
                 if let (Task::Fetch, Some(layer)) = (self.task, self.layers.of_blob(&digest)) {
                     // Whoever fetched it: nothing more will be told about it.
@@ -122,18 +89,35 @@ impl Bars {
                     self.show_total();
                 }
             }
-            Pulled::Shared { digest } => {
-                let digest = digest.to_string();
+            Event::Sent { digest, position } => {
+                let bar = match self.received.remove(&digest) {
+                    Some(bar) => bar,
+                    None => self.add(self.bar(self.layers.blob_size(&digest), &digest)),
+                };
+                bar.set_position(position);
+                self.received.insert(digest, bar);
+            }
+            Event::Shared { digest } => {
                 self.layers.leave_to_another(&digest);
                 self.remove(|bars| bars.received.remove(&digest));
                 self.say(&layers::shared(&digest));
             }
-            Pulled::Waiting { host, delay, asked, reason } => {
-                if let Some(line) = self.waits.line(host, delay, asked, reason) {
+            Event::Layers { layers } => {
+                self.layers.set(layers);
+                self.begin();
+            }
+            Event::LayerStarted { .. } => {}
+            Event::LayerAdvanced { layer, bytes } => self.advance(layer, bytes),
+            Event::LayerFinished { layer, entries } => {
+                self.say(&self.layers.read_line(layer, entries));
+                self.remove(|bars| bars.read.remove(&layer));
+            }
+            Event::Waiting { host, milliseconds, asked, reason } => {
+                if let Some(line) = self.waits.line(&host, Duration::from_millis(milliseconds), asked, &reason) {
                     self.say(&line);
                 }
             }
-            Pulled::Warning(text) => self.say(&super::warning(&text)),
+            Event::Warning { message } => self.say(&super::warning(&message)),
         }
     }
 
@@ -160,6 +144,47 @@ impl Bars {
             let total = self.bar(self.layers.total(), "all layers");
             self.total = Some(self.screen.add(total));
         }
+    }
+
+    /// Another step begins: it has a spinner, until it is known how much there is to do.
+    fn step(&mut self, step: Step, subject: &str) {
+        if step == Step::Resolve {
+            return self.image(subject);
+        }
+        let Some(line) = super::step(step, subject) else { return };
+        self.clear();
+        // What follows has bars of its own.
+        if matches!(step, Step::Download | Step::Upload) {
+            return self.say(&line);
+        }
+        let spinner = self.screen.add(ProgressBar::new_spinner());
+        spinner.set_message(line);
+        spinner.enable_steady_tick(TICK);
+        self.stage = Some(spinner);
+    }
+
+    /// So much of the step is done.
+    fn advance_step(&self, done: u64, total: u64) {
+        let Some(bar) = &self.stage else { return };
+        if bar.length().is_none() {
+            bar.set_style(style("{msg} [{wide_bar}] {binary_bytes}/{binary_total_bytes}{left}"));
+        }
+        bar.set_length(total);
+        bar.set_position(done);
+    }
+
+    /// More of a blob has arrived.
+    fn receive(&mut self, digest: &str, bytes: u64) {
+        self.layers.receive(digest, bytes);
+        // What is said of speed does not count the time before the first byte.
+        if self.still.remove(digest) {
+            self.received.get(digest).into_iter().for_each(ProgressBar::reset_eta);
+            self.total.iter().filter(|total| total.position() == 0).for_each(ProgressBar::reset_eta);
+        }
+        if let Some(bar) = self.received.get(digest) {
+            bar.inc(bytes);
+        }
+        self.show_total();
     }
 
     /// A blob is being received, from here on.
@@ -220,17 +245,19 @@ impl Bars {
         };
         let amount = "{binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}{left}";
         let template = format!("{{prefix:{NAME_WIDTH}!}} {}", rest.replace("{amount}", amount));
-        // A template that indicatif does not like costs the looks, never the build.
-        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let name = super::short(name);
-        bar.with_style(style.progress_chars("=> ").with_key("left", super::left))
-            .with_prefix(crate::text::Line(&name).to_string())
+        bar.with_style(style(&template)).with_prefix(Line(&super::short(name)).to_string())
     }
 
     /// A line above the bars. It is lost when the terminal is, and the work goes on.
     fn say(&self, line: &str) {
         let _ = self.screen.println(line);
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // A template that indicatif does not like costs the looks, never the work.
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("=> ").with_key("left", super::left)
 }
 
 /// Moves a bar without counting that as speed.

@@ -6,8 +6,7 @@
 
 use std::collections::HashMap;
 
-use banger_registry::BlobSummary;
-use banger_rootfs::LayerSummary;
+use banger_api::event::{File, Layer as LayerSummary};
 
 use super::short;
 use crate::text::{Bytes, Line, counted};
@@ -47,16 +46,16 @@ enum State {
 
 impl Layers {
     /// The registry says what the image consists of.
-    pub(super) fn announce(&mut self, blobs: &[BlobSummary]) {
+    pub(super) fn announce(&mut self, blobs: &[File]) {
         for blob in blobs {
             let state = if blob.cached { State::Here } else { State::Coming };
-            self.blobs.insert(blob.digest.to_string(), Blob { size: blob.size, state, received: 0 });
+            self.blobs.insert(blob.digest.clone(), Blob { size: blob.size, state, received: 0 });
         }
     }
 
     /// These blobs are the layers that are shown. Nobody will read them: what is in the cache is done.
-    pub(super) fn set_to_blobs(&mut self, blobs: &[BlobSummary]) {
-        self.set(blobs.iter().map(|blob| LayerSummary { name: blob.digest.to_string(), size: Some(blob.size) }));
+    pub(super) fn set_to_blobs(&mut self, blobs: &[File]) {
+        self.set(blobs.iter().map(|blob| LayerSummary { name: blob.digest.clone(), size: Some(blob.size) }));
         for (layer, blob) in self.layers.iter_mut().zip(blobs) {
             layer.read = if blob.cached { blob.size } else { 0 };
         }
@@ -195,8 +194,8 @@ mod tests {
         LayerSummary { name: name.to_string(), size }
     }
 
-    fn blob(content: &str, size: u64, cached: bool) -> BlobSummary {
-        BlobSummary { digest: Digest::sha256(content.as_bytes()), size, cached }
+    fn blob(content: &str, size: u64, cached: bool) -> File {
+        File { digest: Digest::sha256(content.as_bytes()).to_string(), size, cached }
     }
 
     fn of(summaries: impl IntoIterator<Item = LayerSummary>) -> Layers {
@@ -230,7 +229,7 @@ mod tests {
             let mut layers = Layers::default();
             let blobs = [blob("a", 1024, cached[0]), blob("b", 2048, cached[1])];
             layers.announce(&blobs);
-            layers.set(blobs.iter().map(|blob| layer(blob.digest, Some(blob.size))));
+            layers.set(blobs.iter().map(|blob| layer(&blob.digest, Some(blob.size))));
             assert_eq!(layers.overview(), expected);
         }
     }
@@ -239,7 +238,7 @@ mod tests {
     #[test]
     fn bytes_count_once() {
         let blobs = [blob("here", 10, true), blob("coming", 100, false), blob("elsewhere", 1000, false)];
-        let [here, coming, elsewhere] = blobs.each_ref().map(|blob| blob.digest.to_string());
+        let [here, coming, elsewhere] = blobs.each_ref().map(|blob| blob.digest.clone());
         let mut layers = Layers::default();
         layers.announce(&blobs);
         // Received before the build knows its layers, which come with an addition and one of them twice.

@@ -1,13 +1,15 @@
 //! Progress where nobody watches: one line for each thing that is done.
 
 use std::io::Write;
+use std::time::Duration;
 
-use banger_registry::Event as Pulled;
-use banger_rootfs::Event as Built;
+use banger_api::Event;
+use banger_api::event::Step;
 
 use super::Task;
 use super::layers::{self, Layers};
 use super::waits::Waits;
+use crate::text::Line;
 
 /// What must be known for the lines to come.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ impl Lines {
 
     pub(super) fn image(&mut self, name: &str) {
         self.layers = Layers::default();
-        say(name);
+        say(&Line(name).to_string());
     }
 
     /// Nothing more is shown: threads that nobody waits for may still tell something.
@@ -33,48 +35,48 @@ impl Lines {
         self.is_over = true;
     }
 
-    pub(super) fn built(&mut self, event: Built<'_>) {
-        match event {
-            Built::Resolved { layers } => {
-                self.layers.set(layers.iter().cloned());
-                say(&self.layers.overview());
-            }
-            Built::Started { .. } => {}
-            Built::Advanced { layer, bytes } => self.layers.advance(layer, bytes),
-            Built::Finished { layer, entries } => say(&self.layers.read_line(layer, entries)),
-            Built::Stage(stage) => say(super::stage(stage)),
-            Built::Warning(text) => say(&super::warning(&text)),
-        }
-    }
-
-    pub(super) fn pulled(&mut self, event: Pulled<'_>) {
+    pub(super) fn event(&mut self, event: Event) {
         if self.is_over {
             return;
         }
         match event {
-            Pulled::Layers { layers } => {
-                self.layers.announce(layers);
+            Event::Step { step: Step::Resolve, subject } => self.image(&subject),
+            Event::Step { step, subject } => super::step(step, &subject).into_iter().for_each(|line| say(&line)),
+            Event::Downloads { files } => {
+                self.layers.announce(&files);
                 if self.task == Task::Fetch {
-                    self.layers.set_to_blobs(layers);
+                    self.layers.set_to_blobs(&files);
                     say(&self.layers.overview());
                 }
             }
-            Pulled::Started { .. } | Pulled::Received { .. } | Pulled::Restarted { .. } => {}
-            Pulled::Fetched { digest } => {
+            Event::Complete { digest } => {
                 // The line of a build comes when the layer has been read too.
                 if self.task == Task::Fetch
-                    && let Some(layer) = self.layers.of_blob(&digest.to_string())
+                    && let Some(layer) = self.layers.of_blob(&digest)
                 {
                     say(&self.layers.fetched_line(layer));
                 }
             }
-            Pulled::Shared { digest } => say(&layers::shared(&digest.to_string())),
-            Pulled::Waiting { host, delay, asked, reason } => {
-                if let Some(line) = self.waits.line(host, delay, asked, reason) {
+            Event::Shared { digest } => say(&layers::shared(&digest)),
+            Event::Layers { layers } => {
+                self.layers.set(layers);
+                say(&self.layers.overview());
+            }
+            Event::LayerAdvanced { layer, bytes } => self.layers.advance(layer, bytes),
+            Event::LayerFinished { layer, entries } => say(&self.layers.read_line(layer, entries)),
+            Event::Waiting { host, milliseconds, asked, reason } => {
+                let delay = Duration::from_millis(milliseconds);
+                if let Some(line) = self.waits.line(&host, delay, asked, &reason) {
                     say(&line);
                 }
             }
-            Pulled::Warning(text) => say(&super::warning(&text)),
+            Event::Warning { message } => say(&super::warning(&message)),
+            Event::Downloading { .. }
+            | Event::Downloaded { .. }
+            | Event::Restarted { .. }
+            | Event::Sent { .. }
+            | Event::LayerStarted { .. }
+            | Event::Advanced { .. } => {}
         }
     }
 }

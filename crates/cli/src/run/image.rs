@@ -1,4 +1,4 @@
-//! The image that a machine boots: a file that is there, or one that is built for it.
+//! The image that a machine boots: a file that is there, one that is kept here by a name, or one that is built for it.
 
 use std::fs::File;
 use std::io;
@@ -6,9 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use banger_api::{Kind, Problem};
+use banger_config::Directories;
 use banger_ext4::read::{LastLink, Reader};
+use banger_operations::problem::of_store;
 use banger_protocol::paths::AGENT;
 use banger_rootfs::Options;
+use banger_store::{Shared, Store, completion, name};
 use banger_vm::Directory;
 
 use crate::args::Run;
@@ -37,21 +41,83 @@ pub(super) struct Image {
     pub(super) shell: String,
 }
 
-/// Finds the image that was asked for, or builds it into the machine's directory.
-pub(super) fn prepare(run: &Run, directory: &Directory) -> Result<Image, Failure> {
-    let named = Path::new(&run.source);
-    let path = match is_image(named) {
-        Ok(true) => std::path::absolute(named).map_err(|error| Failure::file("find", named, &error))?,
-        Ok(false) => build(run, directory)?,
-        Err(error) => return Err(Failure::file("read", named, &error)),
-    };
-    let file = File::open(&path).map_err(|error| Failure::file("open", &path, &error))?;
-    let size = file.metadata().map_err(|error| Failure::file("read", &path, &error))?.len();
-    // What cannot be read here, the guest's kernel will judge: it may know more of ext4 than we do.
-    let reader = Reader::open(file).ok();
-    let has_agent = reader.as_ref().is_none_or(|reader| reader.lookup(AGENT.as_bytes(), LastLink::Follow).is_ok());
-    let shell = reader.and_then(|reader| shell(&reader)).unwrap_or_else(|| SHELL.to_owned());
-    Ok(Image { path, size, has_agent, shell })
+/// Where the image is that was asked for.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// A file that is an ext4 image.
+    File(PathBuf),
+    /// An image that is kept here.
+    Kept {
+        rootfs: PathBuf,
+        kernel: Option<Own>,
+        /// Keeps its files from being removed. Those of a registered one are somebody else's.
+        _shared: Option<Shared>,
+    },
+    /// Nowhere yet: it is built.
+    Source,
+}
+
+/// The kernel that an image is kept with.
+pub(super) type Own = banger_store::image::Kernel;
+
+impl Place {
+    /// Looks for it: an ext4 image goes before a name, and a name before what an image would be built from.
+    pub(super) fn find(run: &Run, directories: &Directories) -> Result<Self, Failure> {
+        let named = Path::new(&run.source);
+        match is_image(named) {
+            Ok(true) => {
+                let path = std::path::absolute(named).map_err(|error| Failure::file("find", named, &error))?;
+                return Ok(Self::File(path));
+            }
+            Ok(false) => {}
+            Err(error) => return Err(Failure::file("read", named, &error)),
+        }
+        let kept = match run.source.to_str() {
+            Some(name) if name::check(name).is_ok() => Self::kept(name, &directories.root()?)?,
+            _ => None,
+        };
+        Ok(kept.unwrap_or(Self::Source))
+    }
+
+    /// The image that is kept here by this name.
+    fn kept(name: &str, root: &Path) -> Result<Option<Self>, Failure> {
+        // Whoever keeps no image here need not have a store.
+        if !completion::names(root).images.iter().any(|image| image == name) {
+            return Ok(None);
+        }
+        let failure = |error: banger_store::Error| Failure::from(of_store(&error));
+        let store = Store::open(root).map_err(failure)?;
+        let row = store.find(name).map_err(failure)?;
+        let shared = if row.managed { store.image(&row.id).map_err(failure)? } else { None };
+        if row.managed && shared.is_none() {
+            let problem = Problem::new(Kind::NotFound, format!("the image {name:?} has just been removed"));
+            return Err(problem.into());
+        }
+        Ok(Some(Self::Kept { rootfs: row.rootfs, kernel: row.kernel, _shared: shared }))
+    }
+
+    /// The kernel that it is kept with.
+    pub(super) fn kernel(&self) -> Option<&Own> {
+        match self {
+            Self::Kept { kernel, .. } => kernel.as_ref(),
+            Self::File(_) | Self::Source => None,
+        }
+    }
+
+    /// Has it built into the machine's directory where it is not there, and looks into it.
+    pub(super) fn prepare(&self, run: &Run, directory: &Directory) -> Result<Image, Failure> {
+        let path = match self {
+            Self::File(path) | Self::Kept { rootfs: path, .. } => path.clone(),
+            Self::Source => build(run, directory)?,
+        };
+        let file = File::open(&path).map_err(|error| Failure::file("open", &path, &error))?;
+        let size = file.metadata().map_err(|error| Failure::file("read", &path, &error))?.len();
+        // What cannot be read here, the guest's kernel will judge: it may know more of ext4 than we do.
+        let reader = Reader::open(file).ok();
+        let has_agent = reader.as_ref().is_none_or(|reader| reader.lookup(AGENT.as_bytes(), LastLink::Follow).is_ok());
+        let shell = reader.and_then(|reader| shell(&reader)).unwrap_or_else(|| SHELL.to_owned());
+        Ok(Image { path, size, has_agent, shell })
+    }
 }
 
 fn build(run: &Run, directory: &Directory) -> Result<PathBuf, Failure> {

@@ -13,10 +13,10 @@ use banger_vm::{Error, Machine};
 
 use super::failures;
 use super::image::Image;
-use super::interrupts::{self, Interrupts};
 use crate::args::Run;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interrupts::{self, Interrupts};
 
 /// A command that is not there, and one that cannot be run: as shells say it.
 const NOT_FOUND: u8 = 127;

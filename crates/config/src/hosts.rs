@@ -6,7 +6,10 @@ use banger_oci::Reference;
 const ANY: &str = "any/repository";
 
 /// A registry as references name it: a host, perhaps with a port.
-pub(crate) fn registry(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn registry(text: &str) -> Result<String, String> {
     without_scheme(text)?;
     if text.contains('/') {
         return Err(format!("wanted a host, perhaps with a port, and no path: {:?}", host_of(text)));
@@ -23,7 +26,10 @@ pub(crate) fn registry(text: &str) -> Result<String, String> {
 }
 
 /// A mirror: a registry, perhaps with a path that is put before the names of repositories.
-pub(crate) fn mirror(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn mirror(text: &str) -> Result<String, String> {
     without_scheme(text)?;
     let location = text.trim_end_matches('/');
     registry(host_of(location))?;

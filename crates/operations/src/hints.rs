@@ -1,6 +1,5 @@
 //! What to do about an error. The libraries say what is wrong; what can be typed instead is known here.
 
-use std::error::Error as _;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
@@ -9,76 +8,87 @@ use banger_oci::source::Selector;
 use banger_oci::{Location, Reference, Source, SourceError};
 use banger_rootfs::{Error, ErrorKind, LayerError};
 
-use crate::args::{Pull, RegistryOptions};
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::problem::{kind_of_build, kind_of_image};
+use banger_api::{Kind, Problem};
 
 const DAMAGED: &str = "fetch or copy the image again: these are not the bytes that were published";
+
+/// What to do when the store's disk is full.
+pub(crate) const MAKE_ROOM: &str =
+    "make room with `banger prune` or `banger image rm`, or choose another disk with --root";
 
 const LAYOUT: &str = "an OCI image layout is a directory such as `banger fetch debian --to oci:DIR` writes";
 
 /// What was asked for, as far as hints depend on it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
+pub struct Asked<'a> {
     /// As it was typed.
-    pub(crate) text: &'a OsStr,
-    pub(crate) place: Place<'a>,
-    pub(crate) options: &'a RegistryOptions,
+    pub text: &'a OsStr,
+    /// Where that is.
+    pub place: Place<'a>,
+    /// What was said of registries.
+    pub said: Said,
+}
+
+/// What was said of registries, as far as hints depend on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said {
+    /// The option that keeps a registry from being asked.
+    pub offline: Option<&'static str>,
+    /// Whether somebody has said who asks.
+    pub credentials: bool,
 }
 
 /// Where an image comes from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub enum Place<'a> {
+    /// A file or a directory of this machine.
     Local(&'a Source),
+    /// A registry.
     Registry(&'a Reference),
     /// In this program.
     Demo,
 }
 
-impl<'a> From<&'a Location> for Place<'a> {
-    fn from(location: &'a Location) -> Self {
-        match location {
-            Location::Local(source) => Self::Local(source),
-            Location::Registry(reference) => Self::Registry(reference),
-        }
-    }
-}
-
 /// A source that cannot be understood as it was written.
-pub(crate) fn for_source(error: &SourceError, source: &OsStr) -> Failure {
-    let failure = Failure::of(Exit::Usage, error);
+pub fn for_source(error: &SourceError, source: &OsStr) -> Problem {
+    let problem = Problem::of(Kind::Usage, error);
     match guess(Path::new(source)) {
-        Some(guess) => failure.hint(guess),
-        None => failure.hint("`banger build --help` shows each kind of source"),
+        Some(guess) => problem.hint(guess),
+        None => problem.hint("`banger build --help` shows each kind of source"),
     }
 }
 
 /// Parses a reference to a registry, where nothing else will do.
-pub(crate) fn reference(text: &OsStr) -> Result<Reference, Failure> {
-    let failure = match Location::parse(text) {
+///
+/// # Errors
+/// It is none.
+pub fn reference(text: &OsStr) -> Result<Reference, Problem> {
+    let problem = match Location::parse(text) {
         Ok(Location::Registry(reference)) => return Ok(reference),
-        Ok(Location::Local(source)) => Failure::new(Exit::Usage, format!("{source} is not in a registry")),
-        Err(error) => Failure::of(Exit::Usage, &error),
+        Ok(Location::Local(source)) => Problem::new(Kind::Usage, format!("{source} is not in a registry")),
+        Err(error) => Problem::of(Kind::Usage, &error),
     };
-    Err(failure.hint("name an image in a registry as docker does, such as debian:bookworm"))
+    Err(problem.hint("name an image in a registry as docker does, such as debian:bookworm"))
 }
 
 /// A fetch or a look that failed.
-pub(crate) fn for_image(error: &banger_oci::Error, asked: &Asked<'_>) -> Failure {
-    let failure = Failure::of(error.into(), error);
-    let full = || (Exit::from(error) == Exit::NoSpace).then(make_room_in_cache);
-    for_source_error(error, asked).into_iter().chain(full()).fold(failure, Failure::hint)
+pub fn for_image(error: &banger_oci::Error, asked: &Asked<'_>) -> Problem {
+    let problem = Problem::of(kind_of_image(error), error);
+    let full = || (problem.kind == Kind::NoSpace).then(make_room_in_cache);
+    let full = full();
+    for_source_error(error, asked).into_iter().chain(full).fold(problem, Problem::hint)
 }
 
-/// A build of the image file `output` that failed.
-pub(crate) fn for_build(error: &Error, asked: &Asked<'_>, output: &Path) -> Failure {
-    let failure = Failure::of(error.kind().into(), error);
+/// A build that failed, of the image file `output`, or of one in the store.
+pub fn for_build(error: &Error, asked: &Asked<'_>, output: Option<&Path>) -> Problem {
+    let problem = Problem::of(kind_of_build(error.kind()), error);
     let mut hints = match error {
         Error::OutputExists { .. } => vec!["replace it with --force, or choose another file".to_owned()],
         Error::OutputIsDirectory { path } => {
             vec![format!("name a file in it, such as {}", path.join("disk.ext4").display())]
         }
-        Error::Io { source, path, .. } => for_io(source, path, output).into_iter().collect(),
+        Error::Io { source, path, .. } => output.and_then(|output| for_io(source, path, output)).into_iter().collect(),
         Error::Source(error) => for_source_error(error, asked),
         Error::Layer { source: layer, .. } => for_layer(layer, asked),
         Error::Architecture { found, .. } => vec![format!(
@@ -97,7 +107,24 @@ pub(crate) fn for_build(error: &Error, asked: &Asked<'_>, output: &Path) -> Fail
     if hints.is_empty() && error.kind() == ErrorKind::NoSpace {
         hints.push(if of_image(error).is_some() { make_room_in_cache() } else { make_room(output) });
     }
-    hints.into_iter().fold(failure, Failure::hint)
+    hints.into_iter().fold(problem, Problem::hint)
+}
+
+/// A push that failed.
+pub(crate) fn for_push(error: &banger_distribution::Error, asked: &Asked<'_>) -> Vec<String> {
+    use banger_distribution::Kind;
+    let Place::Registry(reference) = asked.place else { return Vec::new() };
+    let domain = reference.domain();
+    match error.kind() {
+        Kind::Unauthorized if asked.said.credentials => {
+            vec!["check the user, the password, and whether that user may push there".to_owned()]
+        }
+        Kind::Unauthorized => vec![format!("log in with `banger login {domain}`")],
+        Kind::NotFound => vec![format!("some registries want the repository {} to be made first", reference.path())],
+        Kind::Network => for_connection(error, domain).into_iter().collect(),
+        Kind::NoSpace => vec![MAKE_ROOM.to_owned()],
+        _ => Vec::new(),
+    }
 }
 
 fn for_layer(error: &LayerError, asked: &Asked<'_>) -> Vec<String> {
@@ -152,12 +179,9 @@ fn for_source_error(error: &banger_oci::Error, asked: &Asked<'_>) -> Vec<String>
 fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<'_>) -> Vec<String> {
     use banger_oci::ErrorKind;
     let domain = reference.domain();
-    let options = asked.options;
-    let offline = options.offline || options.pull == Some(Pull::Never);
     let mut hints = Vec::new();
     match error.kind() {
-        ErrorKind::NotFound if offline => {
-            let option = if options.offline { "--offline" } else { "--pull never" };
+        ErrorKind::NotFound if let Some(option) = asked.said.offline => {
             hints.push(format!("without {option} it is downloaded from {domain}"));
         }
         // What is not there may be what the tag stands for.
@@ -171,7 +195,7 @@ fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<
                 format!("`skopeo list-tags docker://{name}` lists the tags that there are")
             });
         }
-        ErrorKind::Unauthorized if options.creds.is_some() => {
+        ErrorKind::Unauthorized if asked.said.credentials => {
             hints.push("check the user, the password and the name of the repository".to_owned());
         }
         ErrorKind::Unauthorized => {
@@ -181,23 +205,25 @@ fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<
         ErrorKind::Malformed => {
             hints.push(format!("try again; if it stays so, {domain} or what stands before it gives out other content"));
         }
-        ErrorKind::Network => hints.extend(for_connection(error, domain)),
+        ErrorKind::Network => hints.extend(for_connection(error, asked_host(error).unwrap_or(domain))),
         _ => {}
     }
     hints.extend(guess(Path::new(asked.text)));
     hints
 }
 
+/// The host that a connection failed to: it may have been a mirror.
+fn asked_host(error: &banger_oci::Error) -> Option<&str> {
+    let banger_oci::Error::Place(place) = error else { return None };
+    match place.error.downcast_ref() {
+        Some(banger_registry::Error::Connection { host, .. }) => Some(host),
+        _ => None,
+    }
+}
+
 /// Certificates and encryption, where the connection failed for one of them. Of a certificate that is for another name or has
 /// expired nothing is said: whoever trusts it all the same knows why.
-fn for_connection(error: &banger_oci::Error, domain: &str) -> Option<String> {
-    let mut host = domain;
-    if let banger_oci::Error::Place(place) = error
-        && let Some(banger_registry::Error::Connection { host: asked, .. }) = place.error.downcast_ref()
-    {
-        // It may have been a mirror.
-        host = asked;
-    }
+fn for_connection(error: &dyn std::error::Error, host: &str) -> Option<String> {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -226,8 +252,13 @@ fn for_io(error: &io::Error, path: &Path, output: &Path) -> Option<String> {
     }
 }
 
-fn make_room(output: &Path) -> String {
-    format!("make room on the disk of {}, or choose an output elsewhere", directory_of(output).display())
+fn make_room(output: Option<&Path>) -> String {
+    match output {
+        Some(output) => {
+            format!("make room on the disk of {}, or choose an output elsewhere", directory_of(output).display())
+        }
+        None => MAKE_ROOM.to_owned(),
+    }
 }
 
 fn directory_of(file: &Path) -> &Path {
@@ -281,7 +312,6 @@ mod tests {
     fn sizes_can_be_given_back() {
         for (bytes, argument) in [(3 << 30, "3G"), (1537 << 20, "1537M"), (5 << 10, "5K"), (1234, "1234"), (0, "0")] {
             assert_eq!(as_argument(bytes), argument);
-            assert_eq!(crate::values::size(argument), Ok(bytes));
         }
     }
 

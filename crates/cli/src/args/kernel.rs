@@ -1,0 +1,184 @@
+//! `banger kernel`
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
+
+use crate::completion;
+
+const KERNEL_HELP: &str = "\
+Kernels are kept under a name in ~/.local/state/banger/kernels, and checked whenever one is used.";
+
+const LS_HELP: &str = "\
+Examples:
+  banger kernel ls
+  banger kernel ls --available
+  banger kernel ls --json | jq -r .version";
+
+const PULL_HELP: &str = "\
+Examples:
+  banger kernel ls --available
+  banger kernel pull linux-6.1
+  banger kernel pull linux-6.1 --name stable --arch arm64";
+
+const IMPORT_HELP: &str = "\
+FROM is a Debian package (linux-image-VERSION_*.deb), an archive that `banger kernel export`
+wrote, or a directory: with vmlinux, bzImage or Image, and perhaps initrd.img and modules/; or
+with boot/ and lib/modules/, as a package unpacks.
+
+Examples:
+  apt-get download linux-image-6.1.0-18-cloud-amd64
+  banger kernel import --from linux-image-6.1.0-18-cloud-amd64_6.1.76-1_amd64.deb
+  banger kernel import --from /boot --name host
+  banger kernel import --from ./build --name mine";
+
+const EXPORT_HELP: &str = "\
+The file is called NAME-DIGEST.tar.zst; `banger catalog add` puts it into a catalog.
+
+Examples:
+  banger kernel export linux-6.1 -o /srv/images";
+
+const RM_HELP: &str = "\
+Images that were made with a kernel keep theirs.
+
+Examples:
+  banger kernel rm linux-6.1";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = KERNEL_HELP, arg_required_else_help = false)]
+pub(crate) struct Kernel {
+    #[command(subcommand)]
+    pub(crate) command: KernelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub(crate) enum KernelCommand {
+    /// List the kernels that are kept here, or that catalogs have
+    #[command(alias = "list")]
+    Ls(KernelLs),
+    /// Show all that is known of a kernel
+    #[command(alias = "inspect")]
+    Show(KernelShow),
+    /// Fetch a kernel from a catalog
+    Pull(KernelPull),
+    /// Take a kernel from files of this machine
+    Import(KernelImport),
+    /// Write a kernel into an archive, which a catalog can offer
+    Export(KernelExport),
+    /// Remove kernels
+    #[command(alias = "remove")]
+    Rm(KernelRm),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = LS_HELP)]
+pub(crate) struct KernelLs {
+    /// List what catalogs have
+    #[arg(long)]
+    pub(crate) available: bool,
+
+    /// Print the names and nothing else
+    #[arg(short, long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Cut nothing off to make lines fit the terminal
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct KernelShow {
+    /// Its name
+    #[arg(add = ArgValueCandidates::new(completion::kernels))]
+    pub(crate) name: String,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = PULL_HELP)]
+pub(crate) struct KernelPull {
+    /// Its name in a catalog
+    #[arg(value_name = "NAME")]
+    pub(crate) kernel: String,
+
+    /// What to call it here [default: as in the catalog]
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+
+    /// What it is to run on, as image indexes name it [default: this machine's architecture]
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Option<String>,
+
+    /// Print the kernel's name on standard output and nothing else
+    #[arg(short, long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = IMPORT_HELP)]
+pub(crate) struct KernelImport {
+    /// Where it is taken from (see below)
+    #[arg(long, value_name = "FROM")]
+    pub(crate) from: PathBuf,
+
+    /// What to call it here [default: its version]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    /// Print the kernel's name on standard output and nothing else
+    #[arg(short, long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXPORT_HELP)]
+pub(crate) struct KernelExport {
+    /// Its name
+    #[arg(add = ArgValueCandidates::new(completion::kernels))]
+    pub(crate) name: String,
+
+    /// Directory for the archive
+    #[arg(short = 'o', long = "output", value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+
+    /// Print the path of the archive on standard output and nothing else
+    #[arg(short, long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = RM_HELP)]
+pub(crate) struct KernelRm {
+    /// Kernels to remove
+    #[arg(required = true, value_name = "NAME", add = ArgValueCandidates::new(completion::kernels))]
+    pub(crate) names: Vec<String>,
+
+    /// Print the names that are gone, and nothing else
+    #[arg(short, long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,100 @@
+//! `banger pull`, which is `banger image pull`
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use banger_oci::Platform;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::{GuestSettings, RegistryOptions};
+use crate::completion;
+use crate::values;
+
+const PULL_EXAMPLES: &str = "\
+Sources, looked for in this order:
+  NAME                        an image of a catalog: `banger catalog ls` lists them
+  REF                         an image in a registry: debian:bookworm, ghcr.io/owner/image
+  oci:DIR[:REF]               and every other kind that `banger build` takes
+  demo:                       a small image that is a part of banger: it greets
+
+The image is kept under a name, ready to be started: its root file system with an agent and a
+kernel's modules in it, the kernel, an initial RAM disk. Without --name it is called after the
+source: debian-bookworm for debian:bookworm. A name that is taken is refused before anything is
+downloaded.
+
+The kernel is the one that --kernel-ref names; or else the one that a bundle was made for; or else
+the one of --kernel; or else the one that the settings name; or else the newest that `banger
+kernel ls` has for the image's architecture.
+
+Examples:
+  banger pull debian:bookworm
+  banger pull debian:bookworm --name web --kernel-ref linux-6.1 --hostname web --sshd
+  banger pull ghcr.io/owner/image:1.2 --kernel ./vmlinuz --modules ./modules/6.1.0
+  banger pull oci:images:bookworm --name mine --platform linux/arm64
+  banger pull demo: && banger run demo
+  docker save my-app | banger pull docker-archive:- --name my-app";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = PULL_EXAMPLES)]
+pub(crate) struct PullArgs {
+    /// What the image is made from: a name in a catalog, a reference to a registry, or a file or directory (see below)
+    pub(crate) source: OsString,
+
+    /// What to call it [default: made from the source]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    /// Platform to choose from an index, as os/arch[/variant] [default: this machine's]
+    #[arg(long, value_parser = values::platform)]
+    pub(crate) platform: Option<Platform>,
+
+    /// Size of the root file system, with K, M, G or T in powers of 1024 [default: content x 1.25, at least 1G]
+    #[arg(long, value_parser = values::size)]
+    pub(crate) size: Option<u64>,
+
+    /// Volume label, at most 16 bytes
+    #[arg(long, value_parser = values::label)]
+    pub(crate) label: Option<String>,
+
+    /// Print the image's name on standard output and nothing else
+    #[arg(short, long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) kernel: KernelOptions,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestSettings,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryOptions,
+}
+
+/// Which kernel an image gets.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Kernel")]
+pub(crate) struct KernelOptions {
+    /// Use the kernel of this name: one that is kept here, or that a catalog has
+    #[arg(long, value_name = "NAME", conflicts_with = "no_kernel", add = ArgValueCandidates::new(completion::kernels))]
+    pub(crate) kernel_ref: Option<String>,
+
+    /// Use this kernel
+    #[arg(long, value_name = "FILE", conflicts_with = "no_kernel")]
+    pub(crate) kernel: Option<PathBuf>,
+
+    /// Initial RAM disk for it [default: one that banger makes]
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub(crate) initrd: Option<PathBuf>,
+
+    /// Its modules, as in /lib/modules/VERSION
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    pub(crate) modules: Option<PathBuf>,
+
+    /// Take no kernel at all; `banger run` then takes that of this machine
+    #[arg(long)]
+    pub(crate) no_kernel: bool,
+}

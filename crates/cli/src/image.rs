@@ -1,0 +1,197 @@
+//! `banger image`: images that are kept here.
+
+mod diff;
+mod export;
+mod history;
+mod list;
+mod pull;
+mod push;
+mod show;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use banger_api::Service;
+use banger_api::image::{Image, PromoteImage, RegisterImage, RemoveImage, Removed, RenameImage};
+use banger_api::kernel::KernelChoice;
+
+use crate::args::{ImageCommand, ImagePromote, ImageRegister, ImageRename, ImageRm, KernelOptions, ServiceOptions};
+use crate::failure::Failure;
+use crate::output::{json, print, say};
+use crate::service;
+use crate::text::{Bytes, Line};
+
+pub(crate) use self::list::list;
+pub(crate) use self::pull::pull;
+pub(crate) use self::show::facts;
+
+pub(crate) fn run(command: &ImageCommand, options: &ServiceOptions) -> Result<ExitCode, Failure> {
+    match command {
+        ImageCommand::Pull(pull) => self::pull(pull, options),
+        ImageCommand::Ls(ls) => list(ls, options),
+        ImageCommand::Show(show) => show::run(show, &*service::open(options)?),
+        ImageCommand::Rm(rm) => return remove(rm, &*service::open(options)?),
+        ImageCommand::Rename(rename) => self::rename(rename, &*service::open(options)?),
+        ImageCommand::History(history) => history::run(history, &*service::open(options)?),
+        ImageCommand::Diff(diff) => return diff::run(diff, &*service::open(options)?),
+        ImageCommand::Register(register) => self::register(register, &*service::open(options)?),
+        ImageCommand::Promote(promote) => self::promote(promote, &*service::open(options)?),
+        ImageCommand::Export(export) => export::run(export, &*service::open(options)?),
+        ImageCommand::Push(push) => push::run(push, options),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Each is tried; what the first failure means is what all of it means.
+fn remove(rm: &ImageRm, service: &dyn Service) -> Result<ExitCode, Failure> {
+    let request = |image: &String| RemoveImage { image: image.clone(), force: rm.force };
+    each(rm.images.iter().map(|image| service.image_remove(&request(image))), rm.quiet, rm.json)
+}
+
+/// Tells of each thing that was removed, or why it was not.
+pub(crate) fn each(
+    results: impl Iterator<Item = banger_api::Result<Removed>>,
+    quiet: bool,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
+    let mut first = None;
+    for result in results {
+        match result {
+            Ok(removed) if as_json => print(&json(&removed)?)?,
+            Ok(removed) if quiet => removed.names.iter().try_for_each(|name| print(&Line(name).to_string()))?,
+            Ok(removed) => {
+                say(&format!("removed {}; {} became free", removed.names.join(", "), Bytes(removed.freed)));
+            }
+            Err(problem) => {
+                let code = Failure::from(problem).report();
+                first.get_or_insert(code);
+            }
+        }
+    }
+    Ok(first.unwrap_or(ExitCode::SUCCESS))
+}
+
+fn rename(rename: &ImageRename, service: &dyn Service) -> Result<(), Failure> {
+    let request = RenameImage { image: rename.image.clone(), name: rename.name.clone() };
+    let image = service.image_rename(&request)?;
+    if rename.json {
+        return print(&json(&image)?);
+    }
+    say(&format!("{} is called {} now", rename.image, image.name));
+    Ok(())
+}
+
+fn register(register: &ImageRegister, service: &dyn Service) -> Result<(), Failure> {
+    let request = RegisterImage {
+        name: register.name.clone(),
+        rootfs: absolute(&register.rootfs)?,
+        kernel: kernel(&register.kernel)?,
+    };
+    let image = service.image_register(&request)?;
+    if register.json {
+        return print(&json(&image)?);
+    }
+    summarise(&image);
+    Ok(())
+}
+
+fn promote(promote: &ImagePromote, service: &dyn Service) -> Result<(), Failure> {
+    let request = PromoteImage { image: promote.image.clone() };
+    let image = service::follow(promote.quiet, |observer| service.image_promote(&request, observer))?;
+    if promote.json {
+        return print(&json(&image)?);
+    }
+    if !promote.quiet {
+        summarise(&image);
+    }
+    Ok(())
+}
+
+/// The kernel that was asked for. Whoever does the work may be in another directory.
+fn kernel(options: &KernelOptions) -> Result<KernelChoice, Failure> {
+    let path = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
+    Ok(KernelChoice {
+        name: options.kernel_ref.clone(),
+        image: path(&options.kernel)?,
+        initrd: path(&options.initrd)?,
+        modules: path(&options.modules)?,
+        none: options.no_kernel,
+    })
+}
+
+/// A path that means the same in every directory.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::file("find", path, &error))
+}
+
+/// For people, so on standard error.
+fn summarise(image: &Image) {
+    let Image { name, size, allocated, .. } = image;
+    say(&format!("{name}: {}, {} on disk", Bytes(*size), Bytes(*allocated)));
+    if let Some(boot) = &image.boot {
+        say(&format!("boot mode  {}: {}", boot.mode, boot.why));
+    }
+    say(&format!("kernel     {}", kernel_of(image).unwrap_or_else(|| "none".to_owned())));
+    say(&format!("id         {}", image.id));
+    say(&format!("start it with `banger run {name}`"));
+}
+
+/// What an image's kernel is called: by its name, and by its version where that says more.
+fn kernel_of(image: &Image) -> Option<String> {
+    let kernel = image.kernel.as_ref()?;
+    Some(match (&kernel.name, &kernel.version) {
+        (Some(name), Some(version)) if !name.contains(version.as_str()) => format!("{name} ({version})"),
+        (Some(name), _) => name.clone(),
+        (None, Some(version)) => version.clone(),
+        (None, None) => "without a version".to_owned(),
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use banger_api::image::ImageKernel;
+
+    use super::*;
+
+    /// An image as the store has it.
+    pub(crate) fn image(name: &str) -> Image {
+        Image {
+            id: "a".repeat(64),
+            name: name.to_owned(),
+            source: format!("docker.io/library/{name}:latest"),
+            digest: None,
+            platform: Some("linux/amd64".to_owned()),
+            boot: None,
+            kernel: Some(ImageKernel {
+                name: Some("linux-6.1".to_owned()),
+                version: Some("6.1.0-18".to_owned()),
+                digest: "sha256:00".to_owned(),
+                image: "/r/vmlinux".into(),
+                initrd: None,
+                modules: None,
+            }),
+            content_id: None,
+            size: 1 << 30,
+            allocated: 427 << 19,
+            created: "2026-11-21T10:00:42Z".to_owned(),
+            managed: true,
+            rootfs: "/r/rootfs.ext4".into(),
+        }
+    }
+
+    #[test]
+    fn kernels_are_told_by_name_and_version() {
+        for (name, version, expected) in [
+            (Some("linux-6.1"), Some("6.1.0-18"), "linux-6.1 (6.1.0-18)"),
+            (Some("linux-6.1.0-18"), Some("6.1.0-18"), "linux-6.1.0-18"),
+            (None, Some("6.1.0-18"), "6.1.0-18"),
+            (Some("mine"), None, "mine"),
+            (None, None, "without a version"),
+        ] {
+            let mut image = image("x");
+            let kernel = image.kernel.as_mut().unwrap();
+            (kernel.name, kernel.version) = (name.map(str::to_owned), version.map(str::to_owned));
+            assert_eq!(kernel_of(&image).as_deref(), Some(expected));
+        }
+    }
+}

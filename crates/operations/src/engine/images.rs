@@ -1,0 +1,204 @@
+//! What is done with images that are known here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use banger_api::event::Step;
+use banger_api::image::{History, Image, ImageDetails, PromoteImage, RegisterImage, RemoveImage, Removed, RenameImage};
+use banger_api::{Kind, Observer, Problem, Result, Silent, time};
+use banger_ext4::read::{LastLink, Reader};
+use banger_protocol::paths;
+use banger_protocol::settings::Guest;
+use banger_rootfs::checksum;
+use banger_store::image::{self, ROOTFS, Row, Stage};
+use sha2::{Digest, Sha256};
+
+use super::pull::{self, kernel};
+use super::watching::{Watching, step};
+use super::{Engine, rows};
+use crate::key::{self, Rootfs};
+use crate::problem::{of_disk, of_file, of_store};
+
+/// Bytes that are read of what an image says of how it boots.
+const GUEST_BYTES: u64 = 1 << 20;
+
+/// All images, by name.
+pub(super) fn list(engine: &Engine) -> Result<Vec<Image>> {
+    let found = engine.store.images().map_err(|error| of_store(&error))?;
+    Ok(found.into_iter().map(rows::image).collect())
+}
+
+/// All that is known of an image.
+pub(super) fn show(engine: &Engine, text: &str) -> Result<ImageDetails> {
+    let row = engine.store.find(text).map_err(|error| of_store(&error))?;
+    let mut shared_with = engine.store.names_of(&row.id).map_err(|error| of_store(&error))?;
+    shared_with.retain(|name| *name != row.name);
+    let config = config(&row)?;
+    let history = config.as_ref().map(history).unwrap_or_default();
+    Ok(ImageDetails { image: rows::image(row), shared_with, history, config })
+}
+
+/// The config that an image came with.
+pub(super) fn config(row: &Row) -> Result<Option<serde_json::Value>> {
+    let Some(directory) = row.rootfs.parent().filter(|_| row.managed) else { return Ok(None) };
+    let path = directory.join(pull::CONFIG);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(of_file("read", &path, &error)),
+    }
+}
+
+/// How an image was made, by its config: each step with the layer that it made.
+fn history(config: &serde_json::Value) -> Vec<History> {
+    let text =
+        |value: &serde_json::Value, key: &str| value.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+    let list =
+        |value: Option<&serde_json::Value>| value.and_then(|value| value.as_array()).cloned().unwrap_or_default();
+    let layers = list(config.pointer("/rootfs/diff_ids"));
+    let mut layers = layers.iter().map(|layer| layer.as_str().map(str::to_owned));
+    let mut steps: Vec<History> = list(config.get("history"))
+        .iter()
+        .map(|step| {
+            let is_empty = step.get("empty_layer").and_then(serde_json::Value::as_bool).unwrap_or(false);
+            History {
+                created: text(step, "created"),
+                created_by: text(step, "created_by"),
+                comment: text(step, "comment"),
+                diff_id: if is_empty { None } else { layers.next().flatten() },
+                size: None,
+            }
+        })
+        .collect();
+    // Not every builder says how: its layers are there all the same.
+    steps.extend(layers.map(|layer| History { diff_id: layer, ..History::default() }));
+    steps
+}
+
+/// Removes a name of an image, and with its last name its files.
+pub(super) fn remove(engine: &Engine, request: &RemoveImage) -> Result<Removed> {
+    let found = engine.store.lookup(&request.image).map_err(|error| of_store(&error))?;
+    let names: Vec<String> = found.into_iter().map(|row| row.name).collect();
+    if names.len() > 1 && !request.force {
+        let what = format!("{} has several names: {}", request.image, names.join(", "));
+        return Err(Problem::new(Kind::Conflict, what).hint("name one of them, or remove them all with --force"));
+    }
+    let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    let freed = engine.store.remove(&wanted).map_err(|error| of_store(&error))?;
+    Ok(Removed { names, freed })
+}
+
+/// Gives an image another name.
+pub(super) fn rename(engine: &Engine, request: &RenameImage) -> Result<Image> {
+    let row = engine.store.find(&request.image).map_err(|error| of_store(&error))?;
+    let reservation = engine.store.reserve(&request.name).map_err(|error| of_store(&error))?;
+    engine.store.rename(&row.name, reservation).map(rows::image).map_err(|error| of_store(&error))
+}
+
+/// Gives a name to an image whose files stay where they are.
+pub(super) fn register(engine: &Engine, request: &RegisterImage) -> Result<Image> {
+    let observer: Arc<dyn Observer> = Arc::new(Silent);
+    let reservation = engine.store.reserve(&request.name).map_err(|error| of_store(&error))?;
+    let rootfs = absolute(&request.rootfs)?;
+    let (size, boot) = examine(&rootfs)?;
+    let architecture = banger_guest::agent::architecture();
+    let kernel = kernel::choose(engine, &request.kernel, None, architecture, &observer)?.map(kernel::record);
+    // The files may change; what does not is where they are.
+    let place = serde_json::json!({ "registered": request.name, "rootfs": rootfs, "kernel": kernel.as_ref().map(|kernel| &kernel.digest) });
+    let row = Row {
+        id: key::hex(&Sha256::digest(place.to_string())),
+        name: String::new(),
+        source: rootfs.display().to_string(),
+        digest: None,
+        platform: None,
+        boot,
+        kernel,
+        content_id: None,
+        size,
+        allocated: 0,
+        created: time::now(),
+        managed: false,
+        rootfs,
+    };
+    engine.store.register(reservation, &row).map(rows::image).map_err(|error| of_store(&error))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(|error| of_file("find", path, &error))
+}
+
+/// The size of an ext4 image, and how it boots.
+fn examine(path: &Path) -> Result<(u64, Option<image::Boot>)> {
+    let file = std::fs::File::open(path).map_err(|error| of_file("open", path, &error))?;
+    let metadata = file.metadata().map_err(|error| of_file("read", path, &error))?;
+    let reader = Reader::open(file).map_err(|error| {
+        Problem::new(Kind::Integrity, format!("{} is not an ext4 image", path.display())).because(&error)
+    })?;
+    let guest = || {
+        let inode = reader.lookup(paths::GUEST.as_bytes(), LastLink::Follow).ok()?;
+        let mut text = Vec::new();
+        (reader.stat(inode).ok()?.size <= GUEST_BYTES).then(|| reader.copy_to(inode, &mut text).ok()).flatten()?;
+        let guest: Guest = serde_json::from_slice(&text).ok()?;
+        Some(image::Boot { mode: guest.boot.mode.to_string(), why: guest.boot.why })
+    };
+    Ok((metadata.len(), guest()))
+}
+
+/// Takes the files of a registered image into the store.
+pub(super) fn promote(engine: &Engine, request: &PromoteImage, observer: &Arc<dyn Observer>) -> Result<Image> {
+    let old = engine.store.find(&request.image).map_err(|error| of_store(&error))?;
+    if old.managed {
+        return Err(of_store(&banger_store::Error::Managed { name: old.name }));
+    }
+    step(observer, Step::Checksum, old.rootfs.display().to_string());
+    let sha256 = std::fs::File::open(&old.rootfs).and_then(|file| checksum::of_file(&file));
+    let sha256 = sha256.map_err(|error| of_file("read", &old.rootfs, &error))?;
+    let digest = old.kernel.as_ref().map(|kernel| kernel.digest.as_str());
+    let id = key::id(Rootfs::Content { id: &sha256 }, digest);
+    let stage = pull::stage(engine, &id, observer)?;
+    let row = Row { id, managed: true, created: time::now(), ..old.clone() };
+    let staging = match stage {
+        Stage::Ready(shared) => {
+            return engine.store.promote(&shared, &old, &row).map(rows::image).map_err(|error| of_store(&error));
+        }
+        Stage::New(staging) => staging,
+    };
+    step(observer, Step::Pack, old.rootfs.display().to_string());
+    let target = staging.path().join(ROOTFS);
+    banger_disk::copy::copy(&old.rootfs, &target, &Watching::new(observer, 0)).map_err(|error| of_disk(&error))?;
+    let kernel = old.kernel.clone().map(|kernel| take(kernel, staging.path(), observer)).transpose()?;
+    let (size, _) = examine(&target)?;
+    let row = Row { rootfs: ROOTFS.into(), kernel, size, ..row };
+    staging.promote(&old, &row).map(rows::image).map_err(|error| of_store(&error))
+}
+
+/// Takes the kernel of a registered image.
+fn take(kernel: image::Kernel, directory: &Path, observer: &Arc<dyn Observer>) -> Result<image::Kernel> {
+    let chosen = kernel::again(&kernel, observer)?;
+    Ok(image::Kernel { name: kernel.name, ..kernel::put(&chosen, directory, observer)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_told_with_their_layers() {
+        let config = serde_json::json!({
+            "rootfs": { "diff_ids": ["sha256:a", "sha256:b", "sha256:c"] },
+            "history": [
+                { "created_by": "ADD", "created": "2026-01-01T00:00:00Z" },
+                { "created_by": "ENV", "empty_layer": true, "comment": "set" },
+                { "created_by": "RUN" },
+            ],
+        });
+        let found = history(&config);
+        let layers: Vec<_> = found.iter().map(|step| step.diff_id.as_deref()).collect();
+        assert_eq!(layers, [Some("sha256:a"), None, Some("sha256:b"), Some("sha256:c")]);
+        assert_eq!(found[1].comment.as_deref(), Some("set"));
+        assert_eq!(found[0].created.as_deref(), Some("2026-01-01T00:00:00Z"));
+        assert_eq!(found[3].created_by, None);
+        assert!(history(&serde_json::json!({})).is_empty());
+        assert!(history(&serde_json::json!({ "history": 1, "rootfs": [] })).is_empty());
+    }
+}

@@ -1,0 +1,161 @@
+//! Kernels: fetched, imported, exported, listed and removed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use banger_api::catalog::{Archive, What};
+use banger_api::event::{Event, File, Step};
+use banger_api::image::Removed;
+use banger_api::kernel::{ExportKernel, ImportKernel, Kernel, PullKernel, RemoveKernel};
+use banger_api::registry::RegistryAccess;
+use banger_api::{Kind, Observer, Problem, Result, time};
+use banger_catalog::document;
+use banger_catalog::download::Downloads;
+use banger_catalog::source::Offer;
+use banger_kernel::{Imported, Triple, archive, import as importer};
+use banger_store::Reservation;
+use banger_store::kernel::{Row, Staging};
+
+use super::watching::{Watching, step, warn};
+use super::{Engine, catalogs, rows};
+use crate::problem::{of_catalog, of_kernel, of_store};
+
+/// All kernels that are kept here.
+pub(super) fn list(engine: &Engine) -> Result<Vec<Kernel>> {
+    let found = engine.store.kernels().map_err(|error| of_store(&error))?;
+    Ok(found.into_iter().map(rows::kernel).collect())
+}
+
+/// Finds a kernel in the catalogs.
+pub(super) fn look_up(engine: &Engine, name: &str, architecture: &str, observer: &Arc<dyn Observer>) -> Result<Offer> {
+    let access = RegistryAccess::default();
+    let what = document::What::Kernel;
+    catalogs::look_up(engine, what, name, architecture, &access, observer).map_err(|error| match error {
+        banger_catalog::error::Error::NotFound(_) => {
+            let problem =
+                Problem::new(Kind::NotFound, format!("there is no kernel {name:?} here, and no catalog has it"));
+            problem.because(&error).hint("`banger kernel ls --available` shows all that there are")
+        }
+        error => of_catalog(&error),
+    })
+}
+
+/// Fetches a kernel from a catalog.
+pub(super) fn pull(engine: &Engine, request: &PullKernel, observer: &Arc<dyn Observer>) -> Result<Kernel> {
+    let name = request.rename.as_ref().unwrap_or(&request.name);
+    let reservation = engine.store.reserve_kernel(name).map_err(|error| of_store(&error))?;
+    let architecture = request.architecture.as_deref().unwrap_or(banger_guest::agent::architecture());
+    step(observer, Step::Resolve, &request.name);
+    let offer = look_up(engine, &request.name, architecture, observer)?;
+    let content = offer.content().ok_or_else(|| {
+        Problem::new(Kind::Integrity, format!("{} of {} has no file", offer.entry.name, offer.catalog))
+    })?;
+    let digest = content.sha256.to_string();
+    let file = File { digest: digest.clone(), size: content.size, cached: false };
+    observer.event(Event::Downloads { files: vec![file] });
+    let fetch = catalogs::fetch(engine, &RegistryAccess::default(), observer)?;
+    let watching = Watching::download(observer, digest.clone(), content.size);
+    let downloads = Downloads::new(&engine.cache()?);
+    let file = downloads.obtain(&offer.place, content, &*fetch, &watching).map_err(|error| of_catalog(&error))?;
+    observer.event(Event::Complete { digest });
+    let taken = take(engine, file.path(), &offer.place.to_string(), reservation, Some(architecture), observer)?;
+    Ok(taken)
+}
+
+/// Takes a kernel from files of this machine.
+pub(super) fn import(engine: &Engine, request: &ImportKernel, observer: &Arc<dyn Observer>) -> Result<Kernel> {
+    let source = request.from.display().to_string();
+    if let Some(name) = &request.name {
+        let reservation = engine.store.reserve_kernel(name).map_err(|error| of_store(&error))?;
+        return take(engine, &request.from, &source, reservation, None, observer);
+    }
+    // What it is called is known when it has been looked at.
+    let unnamed = engine.store.stage_kernel_unnamed().map_err(|error| of_store(&error))?;
+    let imported = unpack(&request.from, unnamed.path(), &source, observer)?;
+    let name = imported.name.clone().ok_or_else(|| {
+        Problem::new(Kind::Usage, format!("the kernel in {source} does not say its version"))
+            .hint("name it with --name")
+    })?;
+    let reservation = engine.store.reserve_kernel(&name).map_err(|error| of_store(&error))?;
+    step(observer, Step::Publish, &name);
+    publish(unnamed.named(reservation), imported.triple, source, observer)
+}
+
+/// Puts a kernel where it is kept.
+fn take(
+    engine: &Engine,
+    from: &Path,
+    source: &str,
+    reservation: Reservation,
+    architecture: Option<&str>,
+    observer: &Arc<dyn Observer>,
+) -> Result<Kernel> {
+    let name = reservation.name().to_owned();
+    let staging = engine.store.stage_kernel(reservation).map_err(|error| of_store(&error))?;
+    let triple = unpack(from, staging.path(), source, observer)?.triple;
+    if let Some(wanted) = architecture.filter(|wanted| *wanted != triple.architecture) {
+        let what = format!("the kernel of {source} is for {}, not for {wanted}", triple.architecture);
+        return Err(Problem::new(Kind::Integrity, what));
+    }
+    step(observer, Step::Publish, name);
+    publish(staging, triple, source.to_owned(), observer)
+}
+
+fn unpack(from: &Path, into: &Path, source: &str, observer: &Arc<dyn Observer>) -> Result<Imported> {
+    step(observer, Step::Extract, source);
+    let imported = importer::import(from, into, &Watching::new(observer, 0)).map_err(|error| of_kernel(&error))?;
+    imported.notes.iter().for_each(|note| warn(observer, note));
+    Ok(imported)
+}
+
+fn publish(staging: Staging, triple: Triple, source: String, observer: &Arc<dyn Observer>) -> Result<Kernel> {
+    let digest = triple.digest(&Watching::new(observer, 0)).map_err(|error| of_kernel(&error))?;
+    let row = Row {
+        name: String::new(),
+        version: triple.version,
+        architecture: triple.architecture.to_owned(),
+        format: triple.format.to_string(),
+        digest,
+        size: 0,
+        source,
+        created: time::now(),
+        image: triple.image,
+        initrd: triple.initrd,
+        modules: triple.modules,
+    };
+    staging.publish(&row).map(rows::kernel).map_err(|error| of_store(&error))
+}
+
+/// Writes a kernel archive.
+pub(super) fn export(engine: &Engine, request: &ExportKernel, observer: &Arc<dyn Observer>) -> Result<Archive> {
+    let (triple, _kept) = kept(engine, &request.name)?;
+    step(observer, Step::Pack, &request.name);
+    let total = triple.size().map_err(|error| of_kernel(&error))?;
+    let watching = Watching::new(observer, total);
+    let written = archive::write(&triple, &request.name, &request.directory, &watching);
+    let written = written.map_err(|error| of_kernel(&error))?;
+    Ok(Archive { path: written.path, what: What::Kernel, sha256: written.sha256, size: written.size })
+}
+
+/// The files of a kernel that is kept here, checked, and what keeps them.
+fn kept(engine: &Engine, name: &str) -> Result<(Triple, banger_store::Shared)> {
+    let found = engine.store.kernel(name).map_err(|error| of_store(&error))?;
+    let Some((row, shared)) = found else {
+        return Err(of_store(&match engine.store.find_kernel(name) {
+            Err(error) => error,
+            Ok(row) => {
+                banger_store::Error::NotFound { what: banger_store::What::Kernel, name: row.name, nearest: Vec::new() }
+            }
+        }));
+    };
+    let triple = banger_kernel::check(&row.image, row.initrd.as_deref(), row.modules.as_deref(), None);
+    let triple = triple.map_err(|error| of_kernel(&error))?;
+    triple.verify(&row.digest, &()).map_err(|error| of_kernel(&error))?;
+    Ok((triple, shared))
+}
+
+/// Removes a kernel. Images that were made with it have their own names for its files.
+pub(super) fn remove(engine: &Engine, request: &RemoveKernel) -> Result<Removed> {
+    let freed = engine.store.remove_kernel(&request.name).map_err(|error| of_store(&error))?;
+    Ok(Removed { names: vec![request.name.clone()], freed })
+}

@@ -1,0 +1,226 @@
+//! An image that is built here, of the layers of an image in a registry or on this machine.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use banger_api::event::Step;
+use banger_api::image::{BuildOptions, PullImage};
+use banger_api::{Kind, Observer, Problem, Result, time};
+use banger_distribution::Artifact;
+use banger_oci::{Digest, Image, Platform};
+use banger_registry::Registry;
+use banger_rootfs::{Options, Report};
+use banger_store::Reservation;
+use banger_store::image::{self, ROOTFS, Row, Stage, Staging};
+
+use super::artifact::{self, Found, Taken};
+use super::kernel::{self, Chosen};
+use super::{CONFIG, share, stage};
+use crate::access::Access;
+use crate::engine::Engine;
+use crate::engine::watching::step;
+use crate::hints::{self, Asked};
+use crate::key::{self, Rootfs};
+use crate::problem::{of_distribution, of_file, of_store};
+use crate::progress::Telling;
+use crate::source::Origin;
+
+/// How often it is begun at most, when what a reference means changes while it is being built.
+const ATTEMPTS: usize = 3;
+
+/// An image that is about to be built.
+struct Source<'a> {
+    origin: &'a Origin,
+    asked: Asked<'a>,
+    wanted: Option<&'a Platform>,
+    registry: Option<Registry>,
+    /// What was opened to look at it, and can be read once.
+    opened: Mutex<Option<Image>>,
+    digest: Option<Digest>,
+    platform: Option<Platform>,
+    config: Option<Vec<u8>>,
+    /// What it is instead, if it was made already.
+    artifact: Option<Artifact>,
+}
+
+/// Builds an image, or takes it as it is where somebody's banger has made it.
+pub(super) fn pull(
+    engine: &Engine,
+    request: &PullImage,
+    origin: &Origin,
+    platform: Option<&Platform>,
+    mut reservation: Reservation,
+    observer: &Arc<dyn Observer>,
+) -> Result<Row> {
+    let access = Access::requested(&request.registry, &engine.directories)?;
+    let text = request.source.as_ref();
+    let asked = Asked { text, place: origin.into(), said: access.said };
+    let registry = match origin.reference() {
+        Some(reference) => Some(access.registry(&[reference], None, observer)?),
+        None => None,
+    };
+    let mut source = Source {
+        origin,
+        asked,
+        wanted: platform,
+        registry,
+        opened: Mutex::default(),
+        digest: None,
+        platform: None,
+        config: None,
+        artifact: None,
+    };
+    for _ in 0..ATTEMPTS {
+        source.look()?;
+        if let (Some(artifact), Some(reference), Some(registry), Some(digest)) =
+            (&source.artifact, origin.reference(), &source.registry, source.digest)
+        {
+            let (access, asked) = (&access, &source.asked);
+            let found = Found { artifact, reference, digest, wanted: platform, registry, access, asked };
+            match artifact::pull(engine, request, &found, source.architecture(), reservation, observer)? {
+                Taken::Row(row) => return Ok(*row),
+                Taken::Moved(back) => reservation = back,
+            }
+            continue;
+        }
+        let kernel = kernel::choose(engine, &request.kernel, None, source.architecture(), observer)?;
+        let staging = match source.id(&request.build, kernel.as_ref()) {
+            Some(id) => match stage(engine, &id, observer)? {
+                Stage::Ready(shared) => return share(engine, reservation, &shared, &source.name(), observer),
+                Stage::New(staging) => staging,
+            },
+            None => engine.store.stage_unnamed().map_err(|error| of_store(&error))?,
+        };
+        if let Some(kernel) = &kernel {
+            kernel.verify(observer)?;
+        }
+        let Some(report) = source.build(request, kernel.as_ref(), staging.path(), observer)? else { continue };
+        return finish(&source, &request.build, &report, kernel.as_ref(), staging, reservation, observer);
+    }
+    let what = format!("what {} means changes all the time", request.source);
+    Err(Problem::new(Kind::Other, what).hint("name the image by its digest"))
+}
+
+impl Source<'_> {
+    /// Finds out which image it is.
+    fn look(&mut self) -> Result<()> {
+        let failed = |error| hints::for_image(&error, &self.asked);
+        let selected = match (self.origin.reference(), &self.registry) {
+            (Some(reference), Some(registry)) => registry.resolve(reference, self.wanted).map_err(failed)?.image,
+            _ => None,
+        };
+        if let Some(selected) = selected {
+            self.digest = Some(selected.descriptor.digest);
+            self.artifact =
+                banger_distribution::recognise(&selected.manifest).map_err(|error| of_distribution(&error))?;
+            self.config = Some(selected.config.raw().to_vec());
+            self.platform = selected.platform;
+        } else {
+            // On this machine looking costs nothing; and why a registry has none for the platform, is said when it is opened.
+            let image = self.origin.open(self.wanted, self.registry.as_ref()).map_err(failed)?;
+            self.digest = image.manifest_digest().copied();
+            self.config = image.config().map(|config| config.raw().to_vec());
+            self.platform = image.platform().cloned();
+            self.opened = Mutex::new(Some(image));
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> banger_oci::Result<Image> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+        opened.map_or_else(|| self.origin.open(self.wanted, self.registry.as_ref()), Ok)
+    }
+
+    /// Where it comes from, in full.
+    fn name(&self) -> String {
+        match self.origin {
+            Origin::Local(source) => source.to_string(),
+            Origin::Registry(reference) => reference.to_string(),
+            Origin::Demo => crate::source::DEMO.to_owned(),
+        }
+    }
+
+    /// The architecture that it is for; this machine's, where it does not say.
+    fn architecture(&self) -> &str {
+        let platform = self.platform.as_ref().or(self.wanted);
+        platform.map_or(banger_guest::agent::architecture(), Platform::architecture)
+    }
+
+    /// The id that the image will have, where that is known before it is built.
+    fn id(&self, build: &BuildOptions, kernel: Option<&Chosen>) -> Option<String> {
+        let digest = self.digest.as_ref()?.to_string();
+        Some(key::id(Rootfs::of_manifest(&digest, build), kernel.map(|kernel| kernel.digest.as_str())))
+    }
+
+    /// Builds it. None, if it turns out to be another one than it was.
+    fn build(
+        &self,
+        request: &PullImage,
+        kernel: Option<&Chosen>,
+        directory: &Path,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Option<Report>> {
+        let options = options(request, kernel, directory);
+        let report = banger_rootfs::build(&|| self.open(), &options, &Telling::new(observer));
+        let report = report.map_err(|error| hints::for_build(&error, &self.asked, None))?;
+        Ok((report.manifest_digest == self.digest).then_some(report))
+    }
+}
+
+fn options(request: &PullImage, kernel: Option<&Chosen>, directory: &Path) -> Options {
+    let build = &request.build;
+    let mut options = Options::new(directory.join(ROOTFS));
+    options.jobs = request.registry.jobs.and_then(NonZeroUsize::new).unwrap_or(options.jobs);
+    options.size = build.size;
+    if let Some(label) = &build.label {
+        options.label.clone_from(label);
+    }
+    if !build.bare {
+        options.modules = kernel.and_then(|kernel| kernel.triple.modules.clone());
+        options.guest = Some(banger_guest::Options {
+            hostname: build.hostname.clone(),
+            ssh_keys: build.ssh_keys.clone(),
+            env: build.env.clone(),
+            command: build.command.clone(),
+            sshd: build.sshd,
+        });
+    }
+    options
+}
+
+/// Puts beside the root file system what belongs to it, and publishes it all.
+fn finish(
+    source: &Source<'_>,
+    build: &BuildOptions,
+    report: &Report,
+    kernel: Option<&Chosen>,
+    staging: Staging,
+    reservation: Reservation,
+    observer: &Arc<dyn Observer>,
+) -> Result<Row> {
+    if let Some(config) = &source.config {
+        let path = staging.path().join(CONFIG);
+        std::fs::write(&path, config).map_err(|error| of_file("write", &path, &error))?;
+    }
+    let put = kernel.map(|kernel| kernel::put(kernel, staging.path(), observer)).transpose()?;
+    let by_content =
+        || key::id(Rootfs::Content { id: &report.content_id }, kernel.map(|kernel| kernel.digest.as_str()));
+    step(observer, Step::Publish, reservation.name());
+    let row = Row {
+        id: source.id(build, kernel).unwrap_or_else(by_content),
+        name: String::new(),
+        source: source.name(),
+        digest: source.digest.map(|digest| digest.to_string()),
+        platform: source.platform.as_ref().map(Platform::to_string),
+        boot: report.boot.as_ref().map(|boot| image::Boot { mode: boot.mode.to_string(), why: boot.why.clone() }),
+        kernel: put,
+        content_id: Some(report.content_id.clone()),
+        size: report.size,
+        allocated: 0,
+        created: time::now(),
+        managed: true,
+        rootfs: ROOTFS.into(),
+    };
+    staging.publish(reservation, &row).map_err(|error| of_store(&error))
+}
