@@ -66,6 +66,60 @@ blob_seeds() { # DIRECTORY
     { zstd -q -c --no-check "$plain"; printf '\x50\x2a\x4d\x18\x04\0\0\0skip'; zstd -q -c -19 "$plain"; } >"$1/frames"
 }
 
+# Bundles of a root file system with holes, in the ways in which they are made.
+bundle_seeds() { # DIRECTORY
+    local tree=$out/tree sha256
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    { seq 300; head -c 9000 /dev/zero; echo end; } >"$tree/rootfs.ext4"
+    truncate -s 40K "$tree/rootfs.ext4"
+    sha256=$(sha256sum <"$tree/rootfs.ext4")
+    printf '{"version":1,"name":"a","platform":"linux/amd64","rootfs":{"size":40960,"sha256":"%s"}}' "${sha256%% *}" >"$tree/manifest.json"
+    local tar=(tar -C "$tree" --blocking-factor=1)
+    "${tar[@]}" -cf "$1/plain" manifest.json rootfs.ext4
+    "${tar[@]}" --format=posix --sparse -cf "$1/sparse" manifest.json rootfs.ext4
+    zstd -q -c "$1/sparse" >"$1/bundle"
+    rm -rf "$tree"
+}
+
+# A kernel of each kind as far as anybody looks, an initial RAM disk, and packages of them.
+kernel_seeds() { # DIRECTORY
+    local tree=$out/tree kernel
+    rm -rf "$tree"
+    mkdir -p "$tree/boot" "$tree/lib/modules/6.1.0/kernel" "$tree/DEBIAN"
+    kernel=$tree/boot/vmlinuz-6.1.0
+    at() { dd of="$1" bs=1 seek=$(($2)) conv=notrunc status=none; } # FILE OFFSET
+    truncate -s 1536 "$kernel"
+    printf '\x55\xaa\0\0HdrS\x0f\x02' | at "$kernel" 0x1fe
+    printf '\0\x02' | at "$kernel" 0x20e
+    printf '\x01' | at "$kernel" 0x236
+    printf '6.1.0 (me@here) #1' | at "$kernel" 0x400
+    cp "$kernel" "$1/bzimage"
+    truncate -s 256 "$1/image"
+    printf 'ARM\x64' | at "$1/image" 0x38
+    printf 'Linux version 6.1.0 (me@here)' | at "$1/image" 0x80
+    gzip -n -c "$1/image" >"$1/image.gz"
+    truncate -s 56 "$1/zboot"
+    printf 'MZ\0\0zimg\x38\0\0\0%b' "\\x$(printf %02x "$(stat -c %s "$1/image.gz")")" | at "$1/zboot" 0
+    printf 'gzip' | at "$1/zboot" 24
+    cat "$1/image.gz" >>"$1/zboot"
+    # An ELF program that says something like a kernel.
+    printf '#define _GNU_SOURCE\nconst char banner[] = "Linux version 6.1.0 (me@here)"; void _start(void) {}\n' |
+        cc -x c -nostdlib -static -Wl,-z,max-page-size=64,--build-id=none -s -o "$1/vmlinux" -
+    echo boot | (cd "$tree" && cpio --quiet -H newc -o) >"$1/cpio"
+    printf 'kernel/a.ko\n' >"$tree/lib/modules/6.1.0/modules.order"
+    printf 'char info[] __attribute__((section(".modinfo"))) = "depends=\\0vermagic=6.1.0 SMP ";\n' |
+        cc -x c -c -s -o "$tree/lib/modules/6.1.0/kernel/a.ko" -
+    printf 'Package: a\nVersion: 1\nArchitecture: amd64\nMaintainer: a\nDescription: a\nDepends: linux-image-b\n' >"$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group -Znone -b "$tree" "$1/package" >/dev/null
+    dpkg-deb --root-owner-group -Zxz -b "$tree" "$1/package.xz" >/dev/null
+    mkdir "$tree/archive"
+    cp "$kernel" "$tree/archive/bzImage"
+    cp -r "$tree/lib/modules/6.1.0" "$tree/archive/modules"
+    tar -C "$tree/archive" --sort=name --blocking-factor=2 -c . | zstd -q >"$1/archive"
+    rm -rf "$tree"
+}
+
 # One line of a text is one seed.
 text_seeds() { # FILE DIRECTORY
     local number=0 line
@@ -113,7 +167,7 @@ show() { # FILE TARGET
     printf '== again: %s/%s %s\n' "$bin" "$2" "$1"
 }
 
-scripts/need.sh cc c++ mke2fs e2fsck tar gzip zstd
+scripts/need.sh cc c++ mke2fs e2fsck cpio tar gzip zstd
 scripts/tool.sh cargo-fuzz 0.13.2
 mapfile -t all < <(sed -n 's/^name = "\([a-z]*\)"$/\1/p' fuzz/Cargo.toml)
 if [ $# = 0 ]; then set -- "${all[@]}"; fi

@@ -12,30 +12,39 @@
 //! - [`archive`]: a layer's entries, and their merge
 //! - [`disk`]: ext4 images
 //! - [`conversation`]: requests, frames, config disks
+//! - [`catalog`]: catalogs, their addresses and signatures
+//! - [`bundle`]: image bundles
+//! - [`kernel`]: kernels, initial RAM disks, what kernels come in
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a broken rule is a panic here")]
 
 pub mod archive;
 pub mod blob;
+pub mod bundle;
+pub mod catalog;
 pub mod challenge;
 pub mod conversation;
 pub mod credentials;
 pub mod disk;
 pub mod document;
+pub mod kernel;
 pub mod reference;
 
 /// A check and its name, which is that of its target and of its seeds.
 pub type Check = (&'static str, fn(&[u8]));
 
 /// All checks.
-pub const CHECKS: [Check; 8] = [
+pub const CHECKS: [Check; 11] = [
     ("archive", archive::check),
     ("blob", blob::check),
+    ("bundle", bundle::check),
+    ("catalog", catalog::check),
     ("challenge", challenge::check),
     ("conversation", conversation::check),
     ("credentials", credentials::check),
     ("disk", disk::check),
     ("document", document::check),
+    ("kernel", kernel::check),
     ("reference", reference::check),
 ];
 
