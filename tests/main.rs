@@ -12,6 +12,8 @@ mod boot;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod completion;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod corpus;
@@ -27,6 +29,8 @@ mod guest_layer;
 mod kernel_modules;
 #[cfg(test)]
 mod login;
+#[cfg(test)]
+mod managed;
 #[cfg(test)]
 mod output_safety;
 #[cfg(test)]

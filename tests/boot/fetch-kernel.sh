@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fetch-kernel.sh DIR: Debian's kernel for virtual machines, unpacked, as DIR/vmlinuz and DIR/modules.
+# fetch-kernel.sh DIR: Debian's kernel for virtual machines, as DIR/package.deb, and unpacked as DIR/vmlinuz and DIR/modules.
 #
 # DIR/modules is the tree /lib/modules/VERSION of the package, DIR/version its name. The package that the meta package
 # linux-image-cloud-amd64 depends on today is fetched with apt; what is there already is kept, whichever version it is.
@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 1 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 mkdir -p "$1"
 dir=$(realpath "$1")
-if [ -e "$dir/version" ]; then echo "kernel: $(cat "$dir/version"), in $dir"; exit 0; fi
+if [ -e "$dir/version" ] && [ -e "$dir/package.deb" ]; then echo "kernel: $(cat "$dir/version"), in $dir"; exit 0; fi
 
 work=$(mktemp -d "$dir/part.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -27,5 +27,6 @@ rm -rf "$dir/vmlinuz" "$dir/modules"
 mv "root/boot/vmlinuz-$version" "$dir/vmlinuz"
 mv "root/lib/modules/$version" "$dir/modules"
 chmod 644 "$dir/vmlinuz"
+mv ./*.deb "$dir/package.deb"
 echo "$version" >"$dir/version"
 echo "kernel: $version, in $dir"

@@ -88,7 +88,7 @@ fn layers(bytes: usize) -> [Tar; 3] {
 }
 
 /// Bytes without a pattern, the same for the same seed.
-fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut noise = Vec::with_capacity(bytes + 8);
     while noise.len() < bytes {
@@ -99,7 +99,7 @@ fn noise(seed: u64, bytes: usize) -> Vec<u8> {
 }
 
 /// The next of a sequence of numbers (xorshift64*).
-fn random(state: &mut u64) -> u64 {
+pub(crate) fn random(state: &mut u64) -> u64 {
     *state ^= *state >> 12;
     *state ^= *state << 25;
     *state ^= *state >> 27;
@@ -107,7 +107,7 @@ fn random(state: &mut u64) -> u64 {
 }
 
 /// Does this for all at once: most of a pull is waiting.
-fn all_at_once<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+pub(crate) fn all_at_once<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
     std::thread::scope(|scope| {
         let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| work(item))).collect();
         let failed = threads.into_iter().map(|thread| thread.join()).filter(Result::is_err).count();
@@ -117,7 +117,7 @@ fn all_at_once<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
 
 /// Waits until this is so.
 #[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !is_so() {
         assert!(Instant::now() < end, "in vain: {what}");

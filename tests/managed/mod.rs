@@ -1,0 +1,14 @@
+//! Managed images: pulled, listed, started, pushed and removed, through the program and through its daemon.
+
+mod again;
+mod bench;
+mod daemon;
+mod distribution;
+mod failures;
+mod flow;
+mod full;
+mod hostile;
+mod kernels;
+mod network;
+mod socket;
+mod together;
