@@ -1,14 +1,21 @@
 # What can be done here. `make help` lists it; the work itself is in scripts/, tests/ and bench/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fuzz corpus kernel bench clean
+.PHONY: help build install demo test lint fuzz corpus kernel bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-build: ## the program, optimised: target/release/banger
+# Where `make install` puts things, and what stands before that for whoever makes a package.
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+build: ## the programs, optimised: target/release/banger, target/release/bangerd
 	@scripts/need.sh cc
 	cargo build --release --locked -p banger
+
+install: build ## the programs, manual pages, completions and units (PREFIX=/usr/local DESTDIR=)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
 
 demo: ## a real image becomes a disk, and machines boot
 	@scripts/demo.sh

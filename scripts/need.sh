@@ -11,6 +11,7 @@ package_of() { # COMMAND
         e2fsck | mke2fs | debugfs | dumpe2fs | resize2fs | tune2fs) echo e2fsprogs ;;
         qemu-system-x86_64) echo qemu-system-x86 ;;
         qemu-img | qemu-io) echo qemu-utils ;;
+        mkfs.btrfs) echo btrfs-progs ;;
         ip) echo iproute2 ;;
         chroot) echo coreutils ;;
         ldd) echo libc-bin ;;
@@ -24,15 +25,21 @@ package_of() { # COMMAND
         findmnt | flock | nsenter | prlimit | setpriv | unshare) echo util-linux ;;
         cmp) echo diffutils ;;
         kill) echo procps ;;
+        systemd-socket-activate | systemd-analyze) echo systemd ;;
+        venv) echo python3-venv ;;
+        ar) echo binutils ;;
+        dpkg-deb) echo dpkg ;;
         xz) echo xz-utils ;;
         cc) echo 'gcc libc6-dev' ;;
         c++) echo 'g++' ;;
-        cpio | docker-registry | gzip | make | mmdebstrap | openssl | python3 | shellcheck | skopeo | tar | umoci | zstd) echo "$1" ;;
+        cpio | curl | docker-registry | fish | gzip | make | mandoc | minisign | mmdebstrap | openssl | python3 | shellcheck | skopeo | socat | strace | tar | umoci | zsh | zstd) echo "$1" ;;
         *) echo "need: no package known for $1" >&2; return 1 ;;
     esac
 }
 
 here_already() { # COMMAND
+    # Python's environments: no program, but a part that Debian has in a package of its own.
+    [ "$1" != venv ] || { python3 -c 'import ensurepip, venv' 2>/dev/null; return; }
     type -P "$1" >/dev/null || return 1 # a program, not a builtin of this shell
     # The busybox of most systems needs the system's libraries: of no use in an initial RAM disk.
     [ "$1" != busybox ] || ! ldd "$(type -P busybox)" >/dev/null 2>&1

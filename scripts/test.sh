@@ -33,9 +33,11 @@ machine() {
 
 stage 'what this machine needs' scripts/need.sh cc shellcheck python3 gzip tar zstd cmp kill script \
     mount losetup findmnt unshare setpriv flock getfattr setfattr getfacl \
-    e2fsck mke2fs debugfs dumpe2fs resize2fs tune2fs \
+    e2fsck mke2fs mkfs.btrfs debugfs dumpe2fs resize2fs tune2fs \
     prlimit docker-registry openssl mmdebstrap skopeo umoci qemu-system-x86_64 qemu-img qemu-io \
-    busybox depmod modprobe ssh ssh-keygen cpio xz ip nsenter chroot ldd
+    busybox depmod modprobe ssh ssh-keygen cpio xz ip nsenter chroot ldd \
+    ar dpkg-deb minisign strace curl socat venv systemd-socket-activate \
+    fish mandoc zsh
 stage 'format' cargo fmt --all --check
 stage 'scripts' lint_scripts
 stage 'lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
@@ -44,6 +46,7 @@ stage 'dependencies' dependencies
 stage 'real images' images
 stage 'a machine: vsock and a kernel' machine
 stage 'compiling the tests' cargo test --workspace --locked --quiet --no-run
+stage "the daemon's API" tests/schemathesis/run.sh target/debug/bangerd
 printf '\n== stages so far\n'
 cat target/stages
 printf '\n== tests\n'
