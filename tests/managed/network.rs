@@ -10,7 +10,10 @@ use crate::support::registry::{Answer, Content, Request, Server};
 use crate::support::{Layout, Managed};
 
 /// How a server fails.
-const WAYS: [(&str, fn() -> Answer); 5] = [
+type Way = fn() -> Answer;
+
+/// The ways, by what they are called.
+const WAYS: [(&str, Way); 5] = [
     ("breaks off in the head", || Answer::cut(200, "", 1000)),
     ("breaks off in the body", || Answer::cut(200, "{\"schemaVersion\": 2", 5000)),
     ("500", || Answer::new(500, "it does not work")),

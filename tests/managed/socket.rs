@@ -118,7 +118,7 @@ fn requests_that_make_no_sense() {
             b"GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_vec(),
             &["404"],
         ),
-        ("too large by its length", post("Content-Length: 99999999999\r\nConnection: close\r\n", ""), &["413"]),
+        ("too large", post("Content-Length: 2000000\r\nConnection: close\r\n", &"x".repeat(2_000_000)), &["413"]),
         ("a length that is none", post("Content-Length: -1\r\n", ""), &["400"]),
         ("two lengths", post("Content-Length: 2\r\nContent-Length: 7\r\n", "{}"), &["400"]),
         (
@@ -145,7 +145,6 @@ fn requests_that_make_no_sense() {
         let mut stream = served.connect();
         // It need not be read to its end to be refused.
         let _ = stream.write_all(&bytes);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -99,9 +99,10 @@ impl Strike {
     }
 }
 
-/// The thread and what is said of it.
+/// The thread and what is said of it. Numbers that are short are followed by more than one space.
 fn parts(line: &str) -> (&str, &str) {
-    line.trim_start().split_once(' ').unwrap_or_default()
+    let (thread, text) = line.split_once(' ').unwrap_or_default();
+    (thread, text.trim_start())
 }
 
 /// Calls that failed because of the fault. While other threads call something, a call is told in two lines.

@@ -1,6 +1,8 @@
 //! The OpenAPI document (version 3.1), and the schema of a line of `job.events` (JSON Schema 2020-12). Both are made of the
 //! types that are sent and of the table that is served.
 
+use serde::Serialize;
+use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::operations;
@@ -12,6 +14,26 @@ const DESCRIPTION: &str = "What can be asked of bangerd, over HTTP/1.1 on its Un
 
 /// Where schemas stand in the document.
 const COMPONENTS: &str = "#/components/schemas/";
+
+/// The status of a body that is not JSON: only where there is one.
+const NO_JSON: u16 = 415;
+
+/// How operations fail: statuses, and what they mean.
+const PROBLEMS: [(u16, &str); 13] = [
+    (400, "The request makes no sense."),
+    (403, "A registry wants to know who asks, or does not allow it."),
+    (404, "Something that was named is not there."),
+    (405, "The path is for another method."),
+    (408, "The body did not come in time."),
+    (409, "Something else stands in the way, or it was cancelled."),
+    (413, "The body is too large."),
+    (NO_JSON, "The body is not JSON."),
+    (422, "Something is malformed, or not what its digest or signature says."),
+    (500, "Something else went wrong."),
+    (502, "The network, or the server at its other end, failed."),
+    (503, "There are too many connections."),
+    (507, "A disk is full, or the size asked for is too small."),
+];
 
 /// The OpenAPI document.
 pub fn openapi() -> Value {
@@ -43,6 +65,15 @@ pub fn events() -> Value {
     schema
 }
 
+/// A document as it is published: for people too, and indented by one space, as it is deep.
+pub fn text(document: &Value) -> String {
+    let mut text = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b" "));
+    // Nothing that is not text already, into memory.
+    let _ = document.serialize(&mut serializer);
+    String::from_utf8_lossy(&text).into_owned() + "\n"
+}
+
 pub(crate) fn of(table: &Table) -> Value {
     let paths: Map<String, Value> = table.rows.iter().map(|row| (format!("{PREFIX}{}", row.name), path(row))).collect();
     let mut document = json!({
@@ -55,7 +86,7 @@ pub(crate) fn of(table: &Table) -> Value {
         },
         "servers": [{ "url": "http://localhost" }],
         "paths": paths,
-        "components": { "schemas": table.schemas },
+        "components": { "responses": problems(), "schemas": table.schemas },
     });
     each(&mut document, &mut bound);
     document
@@ -85,29 +116,25 @@ fn responses(row: &Row) -> Value {
     let content = if row.media_type == JSON { json!({ "schema": row.answer }) } else { stream(&row.answer) };
     let said = if row.status == 202 { "It has begun, or had: this is the job." } else { "It has been done." };
     responses.insert(row.status.to_string(), json!({ "description": said, "content": { row.media_type: content } }));
-    let problem = |description: &str| {
-        let schema = json!({ "$ref": format!("{COMPONENTS}Problem") });
-        json!({ "description": description, "content": { PROBLEM: { "schema": schema } } })
-    };
-    let mut problems = vec![
-        (400, "The request makes no sense."),
-        (403, "A registry wants to know who asks, or does not allow it."),
-        (404, "Something that was named is not there."),
-        (405, "The path is for another method."),
-        (408, "The body did not come in time."),
-        (409, "Something else stands in the way, or it was cancelled."),
-        (413, "The body is too large."),
-        (422, "Something is malformed, or not what its digest or signature says."),
-        (500, "Something else went wrong."),
-        (502, "The network, or the server at its other end, failed."),
-        (503, "There are too many connections."),
-        (507, "A disk is full, or the size asked for is too small."),
-    ];
-    if row.body.is_some() {
-        problems.push((415, "The body is not JSON."));
-    }
-    responses.extend(problems.into_iter().map(|(status, said)| (status.to_string(), problem(said))));
+    let problems = PROBLEMS.iter().filter(|(status, _)| *status != NO_JSON || row.body.is_some());
+    responses.extend(problems.map(|(status, _)| {
+        (status.to_string(), json!({ "$ref": format!("#/components/responses/{}", problem_name(*status)) }))
+    }));
     Value::Object(responses)
+}
+
+/// The answers of operations that fail, by the names that operations have for them.
+fn problems() -> Value {
+    let schema = json!({ "$ref": format!("{COMPONENTS}Problem") });
+    let problem = |(status, description): &(u16, &str)| {
+        let content = json!({ PROBLEM: { "schema": schema } });
+        (problem_name(*status), json!({ "description": description, "content": content }))
+    };
+    Value::Object(PROBLEMS.iter().map(problem).collect())
+}
+
+fn problem_name(status: u16) -> String {
+    format!("Problem{status}")
 }
 
 /// A stream, of which the schema of one line is told beside.

@@ -114,8 +114,21 @@ impl Registry {
     /// Those of finding it and of reading its documents. That there is no image for the platform is none, unless one was asked
     /// for.
     pub fn resolve(&self, reference: &Reference, platform: Option<&Platform>) -> Result<Resolved> {
+        self.resolve_with(reference, platform, false)
+    }
+
+    /// The same, for who is going to open it: its documents are in the cache then, and need not be asked for again. Its name is
+    /// not.
+    ///
+    /// # Errors
+    /// Those of [`resolve`](Self::resolve).
+    pub fn prepare(&self, reference: &Reference, platform: Option<&Platform>) -> Result<Resolved> {
+        self.resolve_with(reference, platform, true)
+    }
+
+    fn resolve_with(&self, reference: &Reference, platform: Option<&Platform>, keep: bool) -> Result<Resolved> {
         let (mut repository, descriptor) = self.find(reference, &reference.to_string())?;
-        repository.keep = false;
+        repository.keep = keep;
         repository.name = Mutex::default();
         let image = match select::resolve(&repository, &descriptor, LEVEL, &Wanted::new(platform.cloned())) {
             Ok(image) => Some(image),

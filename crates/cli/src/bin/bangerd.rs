@@ -87,7 +87,7 @@ fn of(error: &dyn std::error::Error) -> Failure {
 
 fn print(document: &serde_json::Value) -> Result<ExitCode, Failure> {
     use std::io::Write;
-    writeln!(std::io::stdout(), "{document:#}").map_err(|error| of(&error))?;
+    write!(std::io::stdout(), "{}", document::text(document)).map_err(|error| of(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 

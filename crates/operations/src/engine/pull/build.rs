@@ -107,7 +107,7 @@ impl Source<'_> {
     fn look(&mut self) -> Result<()> {
         let failed = |error| hints::for_image(&error, &self.asked);
         let selected = match (self.origin.reference(), &self.registry) {
-            (Some(reference), Some(registry)) => registry.resolve(reference, self.wanted).map_err(failed)?.image,
+            (Some(reference), Some(registry)) => registry.prepare(reference, self.wanted).map_err(failed)?.image,
             _ => None,
         };
         if let Some(selected) = selected {

@@ -9,6 +9,7 @@ use banger_api::{Kind, Observer, Problem, Result, time};
 use banger_catalog::bundle::{self, Manifest};
 use banger_catalog::download::Downloads;
 use banger_catalog::source::Offer;
+use banger_ext4::read::Reader;
 use banger_store::Reservation;
 use banger_store::image::{self, ROOTFS, Row, Stage};
 
@@ -81,6 +82,13 @@ pub(super) fn extract(
 ) -> Result<Manifest> {
     step(observer, Step::Extract, name);
     let extracted = bundle::read(file, directory, &Watching::new(observer, 0)).map_err(|error| of_catalog(&error))?;
+    let rootfs = directory.join(ROOTFS);
+    let opened = std::fs::File::open(&rootfs).map_err(|error| of_file("open", &rootfs, &error))?;
+    // Its bytes are those that somebody published. That they are a file system is another matter.
+    Reader::open(opened).map_err(|error| {
+        Problem::new(Kind::Integrity, format!("what the bundle of {name} has as {ROOTFS} is not an ext4 image"))
+            .because(&error)
+    })?;
     if let Some(config) = &extracted.manifest.config {
         let path = directory.join(CONFIG);
         std::fs::write(&path, config.to_string()).map_err(|error| of_file("write", &path, &error))?;

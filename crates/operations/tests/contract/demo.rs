@@ -54,7 +54,7 @@ fn an_image_is_pulled_renamed_exported_and_removed() {
     assert_eq!((image.name.as_str(), image.managed, image.source.as_str()), ("demo", true, "demo:"));
     assert_eq!(image.boot.as_ref().map(|boot| boot.mode.as_str()), Some("workload"));
     assert_eq!(image.rootfs.metadata().unwrap().len(), image.size);
-    assert_eq!(engine.image_list().unwrap(), [image.clone()]);
+    assert_eq!(engine.image_list().unwrap(), std::slice::from_ref(&image));
 
     let renamed = engine.image_rename(&RenameImage { image: "demo".into(), name: "greeting".into() }).unwrap();
     assert_eq!(renamed, banger_api::image::Image { name: "greeting".into(), ..image.clone() });
