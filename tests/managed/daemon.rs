@@ -39,7 +39,7 @@ fn killed_at_thirty_moments() {
     let rootfs = managed.show("kept")["rootfs"].as_str().unwrap().to_owned();
     std::fs::copy(rootfs, &file).unwrap();
     let mut state = SEED;
-    let (mut killed, mut spared) = (0, 0);
+    let mut killed = 0;
     for number in 0..KILLS {
         bench.reset();
         bench.server.limit_rate(0);
@@ -68,7 +68,8 @@ fn killed_at_thirty_moments() {
         let context =
             format!("kill {number}, {operation}, {delay:?} after it was asked for: {}: {said}", output.status);
         match output.status.code() {
-            Some(0) => spared += 1,
+            // It was done before, or it had not even begun, and another daemon did it.
+            Some(0) => {}
             Some(1) => {
                 killed += 1;
                 assert!(said.contains("error: ") && said.contains("daemon"), "{context}");
@@ -82,8 +83,7 @@ fn killed_at_thirty_moments() {
             assert!(managed.show("new")["managed"].is_boolean(), "{context}");
         }
     }
-    eprintln!("{killed} noticed it, {spared} did not");
-    assert!(killed >= 8, "{killed} are too few: other moments are needed");
+    assert!(killed >= 8, "of {KILLS} only {killed} met somebody who waited: other moments are needed");
     bench.server.limit_rate(0);
     bench.reset();
     bench.run().ok();
