@@ -35,7 +35,7 @@ const WRITES: [&str; 8] =
     ["fsync", "fdatasync", "syncfs", "write", "pwrite64", "pwritev", "copy_file_range", "ftruncate"];
 
 /// What a pull can do without: a call (any, where none is named), a part of what strace says of it, and the reason.
-const DISPENSABLE: [(&str, &str, &str); 23] = [
+const DISPENSABLE: &[(&str, &str, &str)] = &[
     ("fallocate", "", "space is taken when it is written to; a hole that is not made costs space, not content"),
     ("", "/state/banger/reserved", "a leftover that cannot be looked for stays until the next start"),
     ("openat", "/state/banger/images\"", "the same"),
