@@ -25,7 +25,7 @@ use super::session::{Event, Session};
 use super::stream::Stream;
 use super::terminal::{self, Raw};
 
-/// How long a signal may take to leave, behind input that the command does not read.
+/// How long a signal may be behind input that the command does not read.
 const SIGNAL_PATIENCE: Duration = Duration::from_secs(2);
 /// So many signals end the session even if the command does not care.
 const SIGNALS: u32 = 3;
@@ -62,7 +62,8 @@ impl Session {
             drop(ended);
         });
         output.map_err(ClientError::local("start a thread"))?;
-        let mut pump = Pump { stream, queue: Vec::new(), stdin: attachment.stdin, signals: 0, stuck: None };
+        let mut pump =
+            Pump { stream, queue: Vec::new(), stdin: attachment.stdin, signals: 0, sent: None, moved: Instant::now() };
         let carried = pump.carry_in(&signals, &end);
         match carried {
             Ok(()) => result.recv().unwrap_or(Err(ClientError::Broken)),
@@ -99,8 +100,11 @@ struct Pump {
     stdin: bool,
     /// Signals that were to end the command.
     signals: u32,
-    /// A signal that has not left yet, and when it is given up.
-    stuck: Option<(i32, Instant)>,
+    /// A signal that may not have arrived, and when that is looked into. That it has left says little: what takes the bytes has
+    /// buffers of its own.
+    sent: Option<(i32, Instant)>,
+    /// When bytes have left for the last time.
+    moved: Instant,
 }
 
 impl Pump {
@@ -109,10 +113,13 @@ impl Pump {
         let stdin = io::stdin();
         loop {
             let now = Instant::now();
-            if let Some((signal, _)) = self.stuck.filter(|(_, deadline)| now >= *deadline) {
-                return Err(ClientError::Interrupted(signal));
+            if let Some((signal, _)) = self.sent.filter(|(_, deadline)| now >= *deadline) {
+                if !self.queue.is_empty() && now.duration_since(self.moved) > SIGNAL_PATIENCE / 2 {
+                    return Err(ClientError::Interrupted(signal));
+                }
+                self.sent = None;
             }
-            let left = self.stuck.map(|(_, deadline)| deadline.saturating_duration_since(now));
+            let left = self.sent.map(|(_, deadline)| deadline.saturating_duration_since(now));
             let timeout = left.and_then(|left| Timespec::try_from(left).ok());
             let mut fds = vec![PollFd::new(end, PollFlags::IN)];
             fds.extend(signals.pipes.iter().map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN)));
@@ -156,7 +163,7 @@ impl Pump {
         }
         Frame::Signal(u8::try_from(signal).unwrap_or(0)).encode(&mut self.queue);
         let deadline = Instant::now().checked_add(SIGNAL_PATIENCE);
-        self.stuck = self.stuck.or(deadline.map(|deadline| (signal, deadline)));
+        self.sent = self.sent.or(deadline.map(|deadline| (signal, deadline)));
         Ok(())
     }
 
@@ -185,7 +192,10 @@ impl Pump {
         while !self.queue.is_empty() {
             match self.stream.write_some(&self.queue) {
                 Ok(0) => return,
-                Ok(count) => drop(self.queue.drain(..count)),
+                Ok(count) => {
+                    self.queue.drain(..count);
+                    self.moved = Instant::now();
+                }
                 // The other thread sees how it ended: there may be an exit status on its way.
                 Err(_) => {
                     self.queue.clear();
@@ -193,7 +203,6 @@ impl Pump {
                 }
             }
         }
-        self.stuck = None;
     }
 }
 
