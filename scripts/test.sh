@@ -40,12 +40,14 @@ stage 'what this machine needs' scripts/need.sh cc shellcheck python3 gzip tar z
     fish mandoc zsh
 stage 'format' cargo fmt --all --check
 stage 'scripts' lint_scripts
+# It waits for the network and for one program at a time, where compiling needs all processors.
+stage_beside 'real images' images
 stage 'lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 stage 'documentation' documentation
 stage 'dependencies' dependencies
-stage 'real images' images
 stage 'a machine: vsock and a kernel' machine
 stage 'compiling the tests' cargo test --workspace --locked --quiet --no-run
+stage_join
 stage "the daemon's API" tests/schemathesis/run.sh target/debug/bangerd
 printf '\n== stages so far\n'
 cat target/stages

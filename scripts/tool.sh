@@ -7,6 +7,6 @@ mark=target/tools/$crate-$version
 [ ! -e "$mark" ] || exit 0
 echo "tool: building $crate $version into target/tools, once"
 # It runs for seconds: what counts is how long it takes to compile.
-export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=none
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=none
 cargo install --locked --quiet --root target/tools --version "$version" "$crate"
 touch "$mark"
