@@ -7,6 +7,7 @@ use super::bench::{Bench, kernel_directory};
 use crate::args;
 use crate::judges;
 use crate::registry::random;
+use crate::support::concurrent::wait_until;
 use crate::support::{Managed, Run, judge};
 
 /// How many daemons are killed.
@@ -100,7 +101,7 @@ fn ended_in_order() {
         let pid = daemon(&bench.managed).to_string();
         bench.server.limit_rate(20_000);
         let child = begin(&bench.managed, &args_of(&bench));
-        crate::registry::wait_until("a part is here", || bench.server.sent() > 0);
+        wait_until("a part is here", || bench.server.sent() > 0);
         judge::ask("kill", [signal, &pid]).ok();
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::bench::{Bench, layers, site};
-use crate::registry::all_at_once;
+use crate::support::concurrent::all_at_once;
 use crate::support::registry::{Answer, Content, Request, Server};
 use crate::support::{Layout, Managed};
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::bench::{SMALL, import, layers};
 use crate::judges;
-use crate::registry::{all_at_once, random, wait_until};
+use crate::registry::random;
+use crate::support::concurrent::{all_at_once, wait_until};
 use crate::support::registry::user::soundness;
 use crate::support::registry::{Content, Server};
 use crate::support::{Layout, Managed, Run, judge};

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{IMAGE, Sample, all_at_once, layers};
+use super::{IMAGE, Sample, layers};
 use crate::args;
 use crate::judges;
+use crate::support::concurrent::all_at_once;
 use crate::support::judge::ask;
 use crate::support::registry::user::{assert_sound, blob_path, blobs, images};
 use crate::support::registry::{Content, User};

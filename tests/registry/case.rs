@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{IMAGE, Sample, all_at_once};
+use super::{IMAGE, Sample};
 use crate::args;
 use crate::support::Run;
+use crate::support::concurrent::all_at_once;
 use crate::support::registry::user::{images, soundness};
 use crate::support::registry::{Answer, Content, Request, Server, User};
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{IMAGE, Sample, all_at_once, noise, random, wait_until};
+use super::{IMAGE, Sample, noise, random};
 use crate::args;
 use crate::judges;
+use crate::support::concurrent::{all_at_once, wait_until};
 use crate::support::registry::User;
 use crate::support::registry::http::Server;
 use crate::support::registry::user::{assert_sound, blobs, images};
@@ -99,8 +100,9 @@ fn kill_and_continue(sample: &Sample, server: &Server, moment: Duration, total: 
         assert!(images(&cache).is_empty() || left.is_empty(), "{moment:?}: named before it is complete");
     }
 
-    server.forget();
     server.limit_rate(0);
+    server.settle();
+    server.forget();
     let run = user.build(&reference, "image", &[]).ok();
     sample.assert_built(&image);
     let mut sent = 0;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use super::{IMAGE, Sample, layers, noise, wait_until};
+use super::{IMAGE, Sample, layers, noise};
 use crate::args;
 use crate::judges;
 use crate::support::Tar;
+use crate::support::concurrent::wait_until;
 use crate::support::registry::User;
 use crate::support::registry::http::Server;
 use crate::support::registry::user::assert_sound;

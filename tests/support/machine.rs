@@ -23,10 +23,10 @@ use super::scratch;
 use crate::args;
 
 /// Seconds after which a machine has hung; it is asked to stop then, and killed later.
-const LIMIT: &str = "280";
+const LIMIT: &str = "660";
 
 /// How long anything in a guest may take, on a busy machine and without KVM.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What the machines of one test share: where their disks and logs are.
 pub(crate) struct Machines {
@@ -119,7 +119,7 @@ impl Machines {
         let stdin = child.stdin.take();
         let stdout = Collected::of(child.stdout.take().unwrap());
         let stderr = Collected::of(child.stderr.take().unwrap());
-        Running { machines: self, child, stdin, stdout, stderr, _permit: permit }
+        Running { machines: self, child, stdin, stdout, stderr, permit: Some(permit) }
     }
 
     /// The directories of the machines that are there, running or not.
@@ -209,7 +209,8 @@ pub(crate) struct Running<'a> {
     stdin: Option<ChildStdin>,
     stdout: Collected,
     stderr: Collected,
-    _permit: Permit,
+    /// Until it has ended.
+    permit: Option<Permit>,
 }
 
 impl Running<'_> {
@@ -272,6 +273,7 @@ impl Running<'_> {
             assert!(begun.elapsed() < PATIENCE, "it does not end: {self}");
             thread::sleep(Duration::from_millis(50));
         };
+        self.permit = None;
         Ended { code: status.code(), stdout: self.stdout.all(), stderr: self.stderr.all() }
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests share: the program, the judges, the corpus, and small images made on the spot.
 
 pub(crate) mod agent;
+pub(crate) mod concurrent;
 pub(crate) mod corpus;
 pub(crate) mod fault;
 pub(crate) mod image;

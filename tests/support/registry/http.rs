@@ -6,10 +6,12 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::support::concurrent::wait_until;
 
 /// Bytes that are sent at once: small, so that a limit on the rate is felt evenly.
 const PIECE: usize = 16 << 10;
@@ -240,6 +242,8 @@ struct Shared {
     pace: Pace,
     requests: Mutex<Records>,
     stopped: AtomicBool,
+    /// Connections that have not ended.
+    connections: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -265,6 +269,7 @@ impl Server {
             pace: Pace::default(),
             requests: Mutex::default(),
             stopped: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
         });
         let server = Self { address, shared: shared.clone() };
         thread::spawn(move || {
@@ -274,7 +279,11 @@ impl Server {
                 }
                 let (Ok(stream), shared) = (stream, shared.clone()) else { break };
                 // A client that hangs up, or is killed, is no error of this server's.
-                thread::spawn(move || drop(serve(stream, &shared)));
+                shared.connections.fetch_add(1, Ordering::Relaxed);
+                thread::spawn(move || {
+                    drop(serve(stream, &shared));
+                    shared.connections.fetch_sub(1, Ordering::Relaxed);
+                });
             }
         });
         server
@@ -299,6 +308,15 @@ impl Server {
     /// What has been asked so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().all.clone()
+    }
+
+    /// Waits until it is done with all that clients have asked, which may be gone by now.
+    pub(crate) fn settle(&self) {
+        // Connections are accepted in their order: when this one has been hung up on, none is before it.
+        let mut last = TcpStream::connect(self.address).unwrap();
+        last.write_all(&[TLS_HANDSHAKE]).unwrap();
+        assert_eq!(last.read(&mut [0]).unwrap(), 0);
+        wait_until("the server is at rest", || self.shared.connections.load(Ordering::Relaxed) == 0);
     }
 
     /// Forgets what has been asked.
