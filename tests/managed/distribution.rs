@@ -118,6 +118,9 @@ fn a_bundle_and_a_kernel_are_offered_by_a_catalog() {
     fleet.user.configure(&format!("[[catalog]]\nurl = \"http://{}/catalog.json\"\n", server.host()));
     fleet.run(["kernel", "ls", "--available"]).ok().says("linux");
     fleet.run(["catalog", "ls"]).ok().says("web").says("demo");
+    // It is there for each architecture, under one name.
+    let names = fleet.run(["catalog", "ls", "--quiet"]).ok().stdout();
+    assert_eq!(names.lines().filter(|name| *name == "demo").count(), 1, "{names}");
     // The bundle names its kernel, which comes along.
     let pulled = fleet.json(["pull", "web"]).remove(0);
     let built = builder.show("web");

@@ -160,7 +160,7 @@ pub trait Observer: Send + Sync {
     /// Called for each event, from several threads, in no fixed order between files or layers.
     fn event(&self, event: Event);
 
-    /// Whether the operation is to end early. It then fails with [`Kind::Cancelled`](crate::Kind), and leaves nothing behind.
+    /// Whether the operation is to end early. It then fails with [`ErrorKind::Cancelled`](crate::ErrorKind), and leaves nothing behind.
     fn is_cancelled(&self) -> bool {
         false
     }

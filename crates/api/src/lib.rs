@@ -20,6 +20,7 @@ pub mod service;
 pub mod system;
 pub mod time;
 
+pub use banger_error::ErrorKind;
 pub use event::{Event, Observer, Silent};
-pub use problem::{Kind, Problem, Result};
+pub use problem::{Problem, Result};
 pub use service::Service;

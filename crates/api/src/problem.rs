@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use banger_error::ErrorKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,7 +14,7 @@ pub type Result<T> = std::result::Result<T, Problem>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// What sort of failure it is.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// What is wrong, in one sentence without a full stop.
     pub message: String,
     /// What was behind it, the nearest first.
@@ -24,38 +25,14 @@ pub struct Problem {
     pub hints: Vec<String>,
 }
 
-/// A sort of failure: what a program would decide by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// The request makes no sense.
-    Usage,
-    /// Something that was named is not there.
-    NotFound,
-    /// Something else stands in the way: a name that is taken, an image that is in use.
-    Conflict,
-    /// A registry wants to know who asks, or does not allow it.
-    Unauthorized,
-    /// The network, or the server at its other end, failed.
-    Network,
-    /// The input is malformed, or not what its digest or signature says.
-    Integrity,
-    /// A disk is full, or the size asked for is too small.
-    NoSpace,
-    /// Somebody has cancelled it.
-    Cancelled,
-    /// None of the others.
-    Other,
-}
-
 impl Problem {
     /// A problem without a deeper cause.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
     /// A problem that is an error of a library, with its causes.
-    pub fn of(kind: Kind, error: &dyn Error) -> Self {
+    pub fn of(kind: ErrorKind, error: &dyn Error) -> Self {
         let problem = Self::new(kind, error.to_string());
         match error.source() {
             Some(cause) => problem.because(cause),
@@ -83,7 +60,7 @@ impl Problem {
 
     /// That it was cancelled.
     pub fn cancelled() -> Self {
-        Self::new(Kind::Cancelled, "cancelled")
+        Self::new(ErrorKind::Cancelled, "cancelled")
     }
 }
 

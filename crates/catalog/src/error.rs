@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use banger_error::ErrorKind;
 use banger_layers::decompress::DecompressError;
 use banger_layers::path::Shown;
 use banger_layers::tar::TarError;
@@ -13,29 +14,6 @@ use crate::lookup::NotFound;
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// A sort of failure: what a program would decide by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// What was asked for makes no sense, or a setting does not.
-    Usage,
-    /// Something that was named is not there.
-    NotFound,
-    /// Something else stands in the way.
-    Conflict,
-    /// A server wants to know who asks, or does not allow it.
-    Unauthorized,
-    /// The network, or the server at its other end, failed.
-    Network,
-    /// Something is malformed, or not what its digest or signature says.
-    Integrity,
-    /// A disk is full.
-    NoSpace,
-    /// The caller did not want to go on.
-    Cancelled,
-    /// None of the others.
-    Other,
-}
 
 /// An error of this crate; its chain of sources ends at the cause.
 #[derive(Debug, thiserror::Error)]
@@ -175,10 +153,10 @@ pub enum Error {
 
 impl Error {
     /// What sort of failure it is.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Name { .. } | Self::Setting { .. } => Kind::Usage,
-            Self::NotFound(_) => Kind::NotFound,
+            Self::Name { .. } | Self::Setting { .. } => ErrorKind::Usage,
+            Self::NotFound(_) => ErrorKind::NotFound,
             Self::Malformed { .. }
             | Self::Json { .. }
             | Self::Limit { .. }
@@ -187,14 +165,14 @@ impl Error {
             | Self::Archive(_)
             | Self::Foreign { .. }
             | Self::Incomplete { .. }
-            | Self::Trailing { .. } => Kind::Integrity,
-            Self::Decompress(DecompressError::Read { source, .. }) => of_io(source),
-            Self::Decompress(_) => Kind::Integrity,
+            | Self::Trailing { .. } => ErrorKind::Integrity,
+            Self::Decompress(DecompressError::Read { source, .. }) => source.into(),
+            Self::Decompress(_) => ErrorKind::Integrity,
             Self::Fetch { source, .. } => source.kind,
-            Self::BrokenOff { .. } | Self::Protocol { .. } => Kind::Network,
-            Self::Changed { .. } => Kind::Conflict,
-            Self::Io { source, .. } => of_io(source),
-            Self::Cancelled => Kind::Cancelled,
+            Self::BrokenOff { .. } | Self::Protocol { .. } => ErrorKind::Network,
+            Self::Changed { .. } => ErrorKind::Conflict,
+            Self::Io { source, .. } => source.into(),
+            Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 
@@ -204,14 +182,5 @@ impl Error {
 
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, path: path.to_owned(), source }
-    }
-}
-
-fn of_io(error: &io::Error) -> Kind {
-    match error.kind() {
-        io::ErrorKind::NotFound => Kind::NotFound,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::NoSpace,
-        io::ErrorKind::AlreadyExists => Kind::Conflict,
-        _ => Kind::Other,
     }
 }

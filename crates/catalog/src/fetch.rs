@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::Read;
 
-use crate::error::Kind;
+use banger_error::ErrorKind;
 
 /// Asks servers for files.
 pub trait Fetch: Send + Sync {
@@ -37,15 +37,15 @@ impl fmt::Debug for Answer {
 /// Why a server could not be asked, or has no file.
 #[derive(Debug)]
 pub struct FetchError {
-    /// What sort of failure it is: [`Kind::NotFound`] when the server says that there is no such file, [`Kind::Network`] mostly.
-    pub kind: Kind,
+    /// What sort of failure it is: [`ErrorKind::NotFound`] when the server says that there is no such file, [`ErrorKind::Network`] mostly.
+    pub kind: ErrorKind,
     /// The reason.
     pub reason: Box<dyn StdError + Send + Sync>,
 }
 
 impl FetchError {
     /// A failure of that sort.
-    pub fn new(kind: Kind, reason: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub fn new(kind: ErrorKind, reason: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind, reason: reason.into() }
     }
 }

@@ -30,9 +30,10 @@ pub mod signature;
 pub mod source;
 pub mod watch;
 
+pub use banger_error::ErrorKind;
 pub use document::{Catalog, Content, Entry, What};
 pub use download::{Downloaded, Downloads};
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Result};
 pub use fetch::{Answer, Fetch, FetchError};
 pub use lookup::{Found, Listing, list, lookup};
 pub use source::{CatalogSource, Context, Offer};

@@ -130,7 +130,7 @@ pub fn list(sources: &[CatalogSource], context: &Context<'_>) -> Listing {
 
 fn ends_search(error: &Error) -> bool {
     matches!(error, Error::Signature { .. } | Error::Setting { .. } | Error::Cancelled)
-        || error.kind() == crate::error::Kind::Cancelled
+        || error.kind() == banger_error::ErrorKind::Cancelled
 }
 
 fn unread(source: &CatalogSource, error: &Error) -> String {

@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Place, Url};
 use crate::document::{Catalog, Content, Entry, What};
 use crate::embedded;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::fetch::{Fetch, FetchError};
 use crate::file;
 use crate::limits::{CATALOG_BYTES, KEPT_BYTES, SIGNATURE_BYTES};
 use crate::signature::{Keys, SUFFIX};
+use banger_error::ErrorKind;
 
 /// What the settings say of a catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,7 +132,7 @@ pub(crate) fn load(source: &CatalogSource, context: &Context<'_>) -> Result<Load
                         warning.map(|error| format!("the catalog {name} is not kept for later: {}", told(&error)));
                     Ok(Loaded { offers, warning })
                 }
-                Err(error) if error.kind() == Kind::Cancelled => Err(error),
+                Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
                 Err(error) => {
                     let Ok(Some(pair)) = kept(url, context.cache) else { return Err(error) };
                     let offers = believe(&pair)?;
@@ -185,7 +186,7 @@ fn fetch(place: &Place, signed: bool, context: &Context<'_>) -> Result<Pair> {
 /// A signature as it was read: that there is none, and that it is too long for one, is no failure of reading.
 fn signature_of(read: Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
     match read {
-        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(Error::Limit { .. }) => Ok(Some(Vec::new())),
         read => read.map(Some),
     }
@@ -198,12 +199,12 @@ fn get(url: &str, limit: u64, context: &Context<'_>) -> Result<Vec<u8>> {
         return Err(Error::Protocol { url: url.to_owned(), reason: "it is a part of the file only".to_owned() });
     }
     let bytes =
-        file::read_limited(answer.body, limit).map_err(|error| failed(FetchError::new(Kind::Network, error)))?;
+        file::read_limited(answer.body, limit).map_err(|error| failed(FetchError::new(ErrorKind::Network, error)))?;
     let bytes = bytes.ok_or_else(|| Error::Limit { what: url.to_owned(), limit, unit: "bytes" })?;
     match answer.total {
         Some(total) if total != bytes.len() as u64 => {
             let reason = format!("{} of {total} bytes came", bytes.len());
-            Err(failed(FetchError::new(Kind::Network, reason)))
+            Err(failed(FetchError::new(ErrorKind::Network, reason)))
         }
         _ => Ok(bytes),
     }

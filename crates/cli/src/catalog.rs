@@ -5,10 +5,10 @@ mod add;
 use banger_api::Service;
 use banger_api::catalog::{Archive, MakeBundle, Offer, What};
 
-use crate::args::{BundleCommand, CatalogCommand, CatalogLs, ServiceOptions};
+use crate::args::{ArchiveOutput, BundleCommand, CatalogCommand, CatalogLs, ServiceOptions};
 use crate::failure::Failure;
 use crate::image::absolute;
-use crate::output::{json, print, print_each, say};
+use crate::output::{json, print, print_list, say};
 use crate::service;
 use crate::table::Table;
 use crate::text::{Bytes, Line};
@@ -22,14 +22,12 @@ pub(crate) fn run(command: &CatalogCommand, options: &ServiceOptions) -> Result<
 
 fn list(ls: &CatalogLs, service: &dyn Service) -> Result<(), Failure> {
     let offers = service::follow(false, |observer| service.catalog_list(observer))?;
-    if ls.json {
-        return print_each(&offers);
-    }
-    if ls.quiet {
-        return offers.iter().try_for_each(|offer| print(&Line(&offer.name).to_string()));
-    }
+    print_list(&ls.output, &offers, |offer| &offer.name, table, "no catalog has anything")
+}
+
+fn table(offers: &[Offer]) -> Table<6> {
     let mut table = Table::new(["name", "what", "architecture", ">size", "catalog", "description"]);
-    for offer in &offers {
+    for offer in offers {
         table.row([
             Line(&offer.name).to_string(),
             match offer.what {
@@ -42,7 +40,7 @@ fn list(ls: &CatalogLs, service: &dyn Service) -> Result<(), Failure> {
             Line(&offer.description).to_string(),
         ]);
     }
-    table.print(ls.no_trunc)
+    table
 }
 
 /// Kernels that can be had.
@@ -72,18 +70,18 @@ fn catalog(offer: &Offer) -> String {
 
 pub(crate) fn bundle(command: &BundleCommand, options: &ServiceOptions) -> Result<(), Failure> {
     let BundleCommand::Make(make) = command;
-    let request = MakeBundle { image: make.image.clone(), directory: absolute(&make.directory)? };
+    let request = MakeBundle { image: make.image.clone(), directory: absolute(&make.output.directory)? };
     let service = service::open(options)?;
-    let archive = service::follow(make.quiet, |observer| service.bundle_make(&request, observer))?;
-    tell(&archive, make.quiet, make.json)
+    let archive = service::follow(make.output.quiet, |observer| service.bundle_make(&request, observer))?;
+    tell(&archive, &make.output)
 }
 
 /// A file that was written, and that a catalog can offer.
-pub(crate) fn tell(archive: &Archive, quiet: bool, as_json: bool) -> Result<(), Failure> {
-    if as_json {
+pub(crate) fn tell(archive: &Archive, output: &ArchiveOutput) -> Result<(), Failure> {
+    if output.json {
         return print(&json(archive)?);
     }
-    if quiet {
+    if output.quiet {
         return print(&Line(&archive.path.display().to_string()).to_string());
     }
     say(&format!("{}: {}", archive.path.display(), Bytes(archive.size)));

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use banger_api::Kind;
-use banger_operations::problem::kind_of_image;
+use banger_api::ErrorKind;
 
 /// What the process says about how it ended, besides success.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,23 +24,23 @@ pub(crate) enum Exit {
     NoSpace = 7,
 }
 
-impl From<Kind> for Exit {
-    fn from(kind: Kind) -> Self {
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
         match kind {
-            Kind::Usage => Self::Usage,
-            Kind::NotFound => Self::NotFound,
-            Kind::Unauthorized => Self::Unauthorized,
-            Kind::Network => Self::Network,
-            Kind::Integrity => Self::Integrity,
-            Kind::NoSpace => Self::NoSpace,
-            Kind::Conflict | Kind::Cancelled | Kind::Other => Self::Other,
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unauthorized => Self::Unauthorized,
+            ErrorKind::Network => Self::Network,
+            ErrorKind::Integrity => Self::Integrity,
+            ErrorKind::NoSpace => Self::NoSpace,
+            ErrorKind::Conflict | ErrorKind::Unsupported | ErrorKind::Cancelled | ErrorKind::Other => Self::Other,
         }
     }
 }
 
 impl From<&banger_oci::Error> for Exit {
     fn from(error: &banger_oci::Error) -> Self {
-        kind_of_image(error).into()
+        error.kind().into()
     }
 }
 

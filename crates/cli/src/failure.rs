@@ -12,8 +12,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use banger_api::ErrorKind;
 use banger_api::Problem;
-use banger_operations::problem::kind_of_io;
 
 use crate::exit::Exit;
 use crate::interrupts;
@@ -143,7 +143,7 @@ impl Message {
 }
 
 pub(crate) fn exit_of_io(error: &io::Error) -> Exit {
-    kind_of_io(error).into()
+    ErrorKind::from(error).into()
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ use banger_api::Service;
 use banger_api::image::{Image, PromoteImage, RegisterImage, RemoveImage, Removed, RenameImage};
 use banger_api::kernel::KernelChoice;
 
-use crate::args::{ImageCommand, ImagePromote, ImageRegister, ImageRename, ImageRm, KernelOptions, ServiceOptions};
+use crate::args::{
+    ImageCommand, ImagePromote, ImageRegister, ImageRename, ImageRm, KernelOptions, RemoveOutput, ServiceOptions,
+};
 use crate::failure::Failure;
 use crate::output::{json, print, say};
 use crate::service;
@@ -45,20 +47,19 @@ pub(crate) fn run(command: &ImageCommand, options: &ServiceOptions) -> Result<Ex
 /// Each is tried; what the first failure means is what all of it means.
 fn remove(rm: &ImageRm, service: &dyn Service) -> Result<ExitCode, Failure> {
     let request = |image: &String| RemoveImage { image: image.clone(), force: rm.force };
-    each(rm.images.iter().map(|image| service.image_remove(&request(image))), rm.quiet, rm.json)
+    each(rm.images.iter().map(|image| service.image_remove(&request(image))), &rm.output)
 }
 
 /// Tells of each thing that was removed, or why it was not.
 pub(crate) fn each(
     results: impl Iterator<Item = banger_api::Result<Removed>>,
-    quiet: bool,
-    as_json: bool,
+    output: &RemoveOutput,
 ) -> Result<ExitCode, Failure> {
     let mut first = None;
     for result in results {
         match result {
-            Ok(removed) if as_json => print(&json(&removed)?)?,
-            Ok(removed) if quiet => removed.names.iter().try_for_each(|name| print(&Line(name).to_string()))?,
+            Ok(removed) if output.json => print(&json(&removed)?)?,
+            Ok(removed) if output.quiet => removed.names.iter().try_for_each(|name| print(&Line(name).to_string()))?,
             Ok(removed) => {
                 say(&format!("removed {}; {} became free", removed.names.join(", "), Bytes(removed.freed)));
             }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use banger_api::catalog::{Offer, What};
 use banger_api::kernel::{ExportKernel, ImportKernel, Kernel, PullKernel, RemoveKernel};
-use banger_api::{Kind, Observer, Problem, Service};
+use banger_api::{ErrorKind, Observer, Problem, Service};
 
 use crate::args::{
-    KernelCommand, KernelExport, KernelImport, KernelLs, KernelPull, KernelRm, KernelShow, ServiceOptions,
+    KernelCommand, KernelExport, KernelImport, KernelLs, KernelOutput, KernelPull, KernelRm, KernelShow, ServiceOptions,
 };
 use crate::catalog;
 use crate::failure::Failure;
 use crate::image::{absolute, each, facts};
-use crate::output::{json, print, print_each, say};
+use crate::output::{json, print, print_list, say};
 use crate::service;
 use crate::table::Table;
 use crate::text::{Bytes, Line, Moment};
@@ -34,18 +34,13 @@ pub(crate) fn run(command: &KernelCommand, options: &ServiceOptions) -> Result<E
 
 fn list(ls: &KernelLs, service: &dyn Service) -> Result<(), Failure> {
     let kernels = service.kernel_list()?;
-    if ls.json {
-        return print_each(&kernels);
-    }
-    if ls.quiet {
-        return kernels.iter().try_for_each(|kernel| print(&Line(&kernel.name).to_string()));
-    }
-    if kernels.is_empty() {
-        say("there is no kernel yet: `banger kernel ls --available` lists those that can be had");
-        return Ok(());
-    }
+    let none = "there is no kernel yet: `banger kernel ls --available` lists those that can be had";
+    print_list(&ls.output, &kernels, |kernel| &kernel.name, table, none)
+}
+
+fn table(kernels: &[Kernel]) -> Table<6> {
     let mut table = Table::new(["name", "version", "architecture", ">size", "created", "source"]);
-    for kernel in &kernels {
+    for kernel in kernels {
         table.row([
             Line(&kernel.name).to_string(),
             Line(kernel.version.as_deref().unwrap_or("-")).to_string(),
@@ -55,29 +50,20 @@ fn list(ls: &KernelLs, service: &dyn Service) -> Result<(), Failure> {
             Line(&kernel.source).to_string(),
         ]);
     }
-    table.print(ls.no_trunc)
+    table
 }
 
 fn available(ls: &KernelLs, service: &dyn Service) -> Result<(), Failure> {
     let offers = service::follow(false, |observer: &Arc<dyn Observer>| service.catalog_list(observer))?;
     let offers: Vec<Offer> = offers.into_iter().filter(|offer| offer.what == What::Kernel).collect();
-    if ls.json {
-        return print_each(&offers);
-    }
-    if ls.quiet {
-        return offers.iter().try_for_each(|offer| print(&Line(&offer.name).to_string()));
-    }
-    if offers.is_empty() {
-        say("no catalog has a kernel: `banger kernel import --from` takes one from a package or a directory");
-        return Ok(());
-    }
-    catalog::kernels(&offers).print(ls.no_trunc)
+    let none = "no catalog has a kernel: `banger kernel import --from` takes one from a package or a directory";
+    print_list(&ls.output, &offers, |offer| &offer.name, catalog::kernels, none)
 }
 
 fn show(show: &KernelShow, service: &dyn Service) -> Result<(), Failure> {
     let kernels = service.kernel_list()?;
     let Some(kernel) = kernels.iter().find(|kernel| kernel.name == show.name) else {
-        let problem = Problem::new(Kind::NotFound, format!("there is no kernel {:?}", show.name));
+        let problem = Problem::new(ErrorKind::NotFound, format!("there is no kernel {:?}", show.name));
         return Err(problem.hint("`banger kernel ls` lists those that there are").into());
     };
     if show.json { print(&json(kernel)?) } else { print(&text(kernel)) }
@@ -102,21 +88,21 @@ fn text(kernel: &Kernel) -> String {
 fn pull(pull: &KernelPull, service: &dyn Service) -> Result<(), Failure> {
     let request =
         PullKernel { name: pull.kernel.clone(), rename: pull.rename.clone(), architecture: pull.arch.clone() };
-    let kernel = service::follow(pull.quiet, |observer| service.kernel_pull(&request, observer))?;
-    tell(&kernel, pull.quiet, pull.json)
+    let kernel = service::follow(pull.output.quiet, |observer| service.kernel_pull(&request, observer))?;
+    tell(&kernel, &pull.output)
 }
 
 fn import(import: &KernelImport, service: &dyn Service) -> Result<(), Failure> {
     let request = ImportKernel { from: absolute(&import.from)?, name: import.name.clone() };
-    let kernel = service::follow(import.quiet, |observer| service.kernel_import(&request, observer))?;
-    tell(&kernel, import.quiet, import.json)
+    let kernel = service::follow(import.output.quiet, |observer| service.kernel_import(&request, observer))?;
+    tell(&kernel, &import.output)
 }
 
-fn tell(kernel: &Kernel, quiet: bool, as_json: bool) -> Result<(), Failure> {
-    if as_json {
+fn tell(kernel: &Kernel, output: &KernelOutput) -> Result<(), Failure> {
+    if output.json {
         return print(&json(kernel)?);
     }
-    if quiet {
+    if output.quiet {
         return print(&kernel.name);
     }
     let version = kernel.version.as_deref().unwrap_or("without a version");
@@ -125,12 +111,12 @@ fn tell(kernel: &Kernel, quiet: bool, as_json: bool) -> Result<(), Failure> {
 }
 
 fn export(export: &KernelExport, service: &dyn Service) -> Result<(), Failure> {
-    let request = ExportKernel { name: export.name.clone(), directory: absolute(&export.directory)? };
-    let archive = service::follow(export.quiet, |observer| service.kernel_export(&request, observer))?;
-    catalog::tell(&archive, export.quiet, export.json)
+    let request = ExportKernel { name: export.name.clone(), directory: absolute(&export.output.directory)? };
+    let archive = service::follow(export.output.quiet, |observer| service.kernel_export(&request, observer))?;
+    catalog::tell(&archive, &export.output)
 }
 
 fn remove(rm: &KernelRm, service: &dyn Service) -> Result<ExitCode, Failure> {
     let request = |name: &String| RemoveKernel { name: name.clone() };
-    each(rm.names.iter().map(|name| service.kernel_remove(&request(name))), rm.quiet, rm.json)
+    each(rm.names.iter().map(|name| service.kernel_remove(&request(name))), &rm.output)
 }

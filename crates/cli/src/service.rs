@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-use banger_api::{Kind, Observer, Problem, Service};
+use banger_api::{ErrorKind, Observer, Problem, Service};
 use banger_client::{Client, ConnectError, Daemon};
 use banger_config::Directories;
 use banger_operations::Engine;
@@ -84,7 +84,7 @@ pub(crate) fn follow<T>(
     let result = work(&observer);
     shown.finish();
     result.map_err(|problem| match shown.signal() {
-        Some(signal) if problem.kind == Kind::Cancelled => Failure::Signalled(signal),
+        Some(signal) if problem.kind == ErrorKind::Cancelled => Failure::Signalled(signal),
         _ => problem.into(),
     })
 }

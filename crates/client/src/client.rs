@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use banger_api::job::{CancelJob, Job};
 use banger_api::system::{Info, StopDaemon};
-use banger_api::{Kind, Problem, Result};
+use banger_api::{ErrorKind, Problem, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -65,7 +65,7 @@ impl Client {
     }
 
     pub(crate) fn post<A: DeserializeOwned>(&self, operation: &str, request: &impl Serialize) -> Result<A> {
-        let body = serde_json::to_vec(request).map_err(|error| Problem::of(Kind::Usage, &error))?;
+        let body = serde_json::to_vec(request).map_err(|error| Problem::of(ErrorKind::Usage, &error))?;
         self.read(self.ask("POST", operation, Some(&body))?)
     }
 
@@ -80,7 +80,7 @@ impl Client {
         }
         let status = answer.status;
         let bytes = answer.body.read_all(ANSWER_BYTES).map_err(|error| self.failed(&error))?;
-        let other = |_| Problem::new(Kind::Other, format!("the daemon answers with status {status}"));
+        let other = |_| Problem::new(ErrorKind::Other, format!("the daemon answers with status {status}"));
         Err(serde_json::from_slice(&bytes).unwrap_or_else(other))
     }
 
@@ -91,13 +91,13 @@ impl Client {
 
     /// The connection broke.
     pub(crate) fn failed(&self, error: &io::Error) -> Problem {
-        Problem::new(Kind::Other, format!("cannot ask the daemon on {}", self.socket.display())).because(error)
+        Problem::new(ErrorKind::Other, format!("cannot ask the daemon on {}", self.socket.display())).because(error)
     }
 }
 
 /// The answer is none of those that there are.
 pub(crate) fn nonsense() -> Problem {
-    let problem = Problem::new(Kind::Other, "the daemon's answer makes no sense");
+    let problem = Problem::new(ErrorKind::Other, "the daemon's answer makes no sense");
     problem.hint("it may be of another version: end it, so that another one is started")
 }
 

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use banger_api::{Kind, Problem};
+use banger_api::{ErrorKind, Problem};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum ConnectError {
 
 impl From<ConnectError> for Problem {
     fn from(error: ConnectError) -> Self {
-        Problem::of(Kind::Other, &error)
+        Problem::of(ErrorKind::Other, &error)
     }
 }
 

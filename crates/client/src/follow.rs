@@ -3,11 +3,11 @@
 //! A wish to cancel is passed on to the daemon, which cancels the job when nobody else waits for it. If somebody does, this one
 //! leaves; otherwise it stays until the job has ended, so that nothing is left behind when it returns.
 
-use std::io::ErrorKind;
+use std::io;
 use std::sync::Arc;
 
 use banger_api::job::{CancelJob, End, Job, Line, Outcome, State};
-use banger_api::{Kind, Observer, Problem, Result};
+use banger_api::{ErrorKind, Observer, Problem, Result};
 use serde::Serialize;
 
 use crate::client::{Client, nonsense};
@@ -31,7 +31,7 @@ impl Client {
     /// `job.events`: tells what happens in a job, from its beginning, until it ends. What came of it.
     ///
     /// # Errors
-    /// Why the job failed; [`Kind::Cancelled`] also where the observer did not want to wait and others do. There is no such
+    /// Why the job failed; [`ErrorKind::Cancelled`] also where the observer did not want to wait and others do. There is no such
     /// job. The daemon ended.
     pub fn follow(&self, id: u64, observer: &dyn Observer) -> Result<Outcome> {
         let mut body = self.ask("GET", &format!("job.events?id={id}"), None)?.body;
@@ -49,8 +49,8 @@ impl Client {
             match body.read(&mut bytes) {
                 Ok(true) => {}
                 Ok(false) => return Err(gone(id)),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(gone(id)),
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => continue,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(gone(id)),
                 Err(error) => return Err(self.failed(&error)),
             }
             let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last.saturating_add(1));
@@ -87,7 +87,7 @@ fn understand(line: &[u8]) -> Result<Option<Line>> {
 }
 
 fn gone(id: u64) -> Problem {
-    Problem::new(Kind::Other, format!("the daemon ended before job {id} did")).hint("its log says why")
+    Problem::new(ErrorKind::Other, format!("the daemon ended before job {id} did")).hint("its log says why")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use banger_api::system::{API_VERSION, Info};
-use banger_api::{Kind, Problem, Service};
+use banger_api::{ErrorKind, Problem, Service};
 
 use crate::client::Client;
 use crate::connection::ConnectError;
@@ -89,7 +89,7 @@ pub enum StartError {
 
 impl From<StartError> for Problem {
     fn from(error: StartError) -> Self {
-        let problem = Self::of(Kind::Other, &error);
+        let problem = Self::of(ErrorKind::Other, &error);
         match error {
             StartError::Failed { log, .. } if !log.is_empty() => problem.hint(format!("it said: {log}")),
             StartError::Incompatible(_) => problem.hint("wait until its jobs are done, or use --no-daemon"),

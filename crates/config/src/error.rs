@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use banger_error::ErrorKind;
+
 /// Why there are no settings, or no place for something.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,21 +51,11 @@ pub enum Error {
     },
 }
 
-/// A sort of failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// Something was written that makes no sense.
-    Usage,
-    /// A file that was named is not there.
-    NotFound,
-    /// None of the others.
-    Other,
-}
-
 impl Error {
     /// What sort of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
+            // Whatever else there is about a file that is only read, no disk is full.
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Read { .. } => ErrorKind::Other,
             Self::Encoding { .. } | Self::Content { .. } | Self::NoPlace { .. } => ErrorKind::Usage,

@@ -14,5 +14,6 @@ mod settings;
 
 pub use self::catalogs::Catalog;
 pub use self::directories::Directories;
-pub use self::error::{Error, ErrorKind};
+pub use self::error::Error;
 pub use self::settings::Settings;
+pub use banger_error::ErrorKind;

@@ -6,7 +6,7 @@
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
-use banger_api::{Kind, Problem};
+use banger_api::{ErrorKind, Problem};
 use serde::Serialize;
 
 /// The media type of answers.
@@ -26,9 +26,9 @@ impl Refusal {
     /// A request that HTTP has a status for.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         let kind = match status {
-            StatusCode::NOT_FOUND => Kind::NotFound,
-            status if status.is_client_error() => Kind::Usage,
-            _ => Kind::Other,
+            StatusCode::NOT_FOUND => ErrorKind::NotFound,
+            status if status.is_client_error() => ErrorKind::Usage,
+            _ => ErrorKind::Other,
         };
         Self { status, problem: Problem::new(kind, message) }
     }
@@ -51,16 +51,16 @@ impl From<Problem> for Refusal {
 }
 
 /// The status that goes with a sort of failure.
-pub(crate) fn status(kind: Kind) -> StatusCode {
+pub(crate) fn status(kind: ErrorKind) -> StatusCode {
     match kind {
-        Kind::Usage => StatusCode::BAD_REQUEST,
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::Conflict | Kind::Cancelled => StatusCode::CONFLICT,
-        Kind::Unauthorized => StatusCode::FORBIDDEN,
-        Kind::Network => StatusCode::BAD_GATEWAY,
-        Kind::Integrity => StatusCode::UNPROCESSABLE_ENTITY,
-        Kind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
-        Kind::Other => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Usage => StatusCode::BAD_REQUEST,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict | ErrorKind::Cancelled => StatusCode::CONFLICT,
+        ErrorKind::Unauthorized => StatusCode::FORBIDDEN,
+        ErrorKind::Network => StatusCode::BAD_GATEWAY,
+        ErrorKind::Integrity | ErrorKind::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorKind::Other => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn answer(status: StatusCode, media_type: &'static str, value: &impl 
         Ok(body) => (status, body),
         // A path that is not UTF-8, for one.
         Err(error) => {
-            let problem = Problem::of(Kind::Other, &error);
+            let problem = Problem::of(ErrorKind::Other, &error);
             (StatusCode::INTERNAL_SERVER_ERROR, serde_json::to_vec(&problem).unwrap_or_default())
         }
     };

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::{MethodFilter, on};
 use banger_api::job::{Job, Outcome};
-use banger_api::{Kind, Observer, Problem, Service};
+use banger_api::{ErrorKind, Observer, Problem, Service};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -144,7 +144,7 @@ impl Table {
     {
         let begin = move |app: App, request: R| {
             let About { subject, product } = about(app.service.as_ref(), &request);
-            let said = serde_json::to_value(&request).map_err(|error| Problem::of(Kind::Usage, &error))?;
+            let said = serde_json::to_value(&request).map_err(|error| Problem::of(ErrorKind::Usage, &error))?;
             let plan = Plan { operation: name, subject, product, request: without_secrets(said) };
             let service = Arc::clone(&app.service);
             app.jobs.submit(plan, Box::new(move |observer| run(service.as_ref(), &request, observer)))
@@ -222,7 +222,7 @@ impl<T: ToSchema + Serialize + Send + 'static> Answer for List<T> {
 
 /// Does something on a thread that may wait.
 async fn work<A: Send + 'static>(run: impl FnOnce() -> Result<A, Problem> + Send + 'static) -> Result<A, Problem> {
-    let bug = |_| Err(Problem::new(Kind::Other, "the operation has met with a bug of banger's, and was given up"));
+    let bug = |_| Err(Problem::new(ErrorKind::Other, "the operation has met with a bug of banger's, and was given up"));
     tokio::task::spawn_blocking(run).await.unwrap_or_else(bug)
 }
 

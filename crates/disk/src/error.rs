@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use banger_error::ErrorKind;
+
 use crate::output;
 
 /// Why something could not be done with a disk image.
@@ -76,56 +78,27 @@ pub enum Error {
 /// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The sorts of failure that a caller tells apart.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// The request makes no sense.
-    Usage,
-    /// Something that was named is not there.
-    NotFound,
-    /// Something else stands in the way.
-    Conflict,
-    /// The image is damaged, or not of the kind that is read here.
-    Integrity,
-    /// The disk is full.
-    NoSpace,
-    /// Somebody has cancelled it.
-    Cancelled,
-    /// None of the others.
-    Other,
-}
-
 impl Error {
     /// What sort of failure it is, by its cause.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Output(error) => error.kind(),
-            Self::Io { source, .. } | Self::Archive { source, .. } => of_io(source),
-            Self::NoFile { .. } | Self::Itself { .. } | Self::TooLarge { .. } => Kind::Usage,
+            Self::Io { source, .. } | Self::Archive { source, .. } => source.into(),
+            Self::NoFile { .. } | Self::Itself { .. } | Self::TooLarge { .. } => ErrorKind::Usage,
             Self::FileSystem { source, .. } => of_file_system(source),
-            Self::Unrepresentable { .. } => Kind::Integrity,
-            Self::Cancelled => Kind::Cancelled,
+            Self::Unrepresentable { .. } => ErrorKind::Integrity,
+            Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 }
 
-fn of_file_system(error: &banger_ext4::read::Error) -> Kind {
+fn of_file_system(error: &banger_ext4::read::Error) -> ErrorKind {
     use banger_ext4::read::Error;
     match error {
-        Error::Io { source, .. } | Error::Write { source, .. } => of_io(source),
+        Error::Io { source, .. } | Error::Write { source, .. } => source.into(),
         Error::At { source, .. } => of_file_system(source),
-        Error::NotFound { .. } => Kind::NotFound,
-        _ => Kind::Integrity,
-    }
-}
-
-pub(crate) fn of_io(error: &io::Error) -> Kind {
-    match error.kind() {
-        io::ErrorKind::NotFound => Kind::NotFound,
-        io::ErrorKind::AlreadyExists => Kind::Conflict,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Kind::NoSpace,
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Kind::Integrity,
-        _ => Kind::Other,
+        Error::NotFound { .. } => ErrorKind::NotFound,
+        _ => ErrorKind::Integrity,
     }
 }
 

@@ -24,7 +24,8 @@ pub mod raw;
 pub mod sparse;
 pub mod tar;
 
-pub use error::{Error, Kind, Result};
+pub use banger_error::ErrorKind;
+pub use error::{Error, Result};
 pub use export::{Exported, Format, export};
 pub use files::Files;
 pub use observer::{Observer, Silent};

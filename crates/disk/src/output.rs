@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{Kind, of_io};
+use banger_error::ErrorKind;
 
 /// Marks the hidden name between the target's name and the process id.
 const INFIX: &str = ".banger-";
@@ -81,11 +81,11 @@ impl Error {
     }
 
     /// What sort of failure it is.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Exists { .. } => Kind::Conflict,
-            Self::IsDirectory { .. } => Kind::Usage,
-            Self::Io { source, .. } => of_io(source),
+            Self::Exists { .. } => ErrorKind::Conflict,
+            Self::IsDirectory { .. } => ErrorKind::Usage,
+            Self::Io { source, .. } => source.into(),
         }
     }
 }

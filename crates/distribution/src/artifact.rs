@@ -192,7 +192,7 @@ mod tests {
         for (artifact_type, layers, reason) in cases {
             let error = recognise(&manifest(&typed(artifact_type), layers)).expect_err(reason);
             assert!(error.to_string().contains(reason), "{error}");
-            assert_eq!(error.kind(), crate::Kind::Integrity);
+            assert_eq!(error.kind(), crate::ErrorKind::Integrity);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use banger_oci::ErrorKind;
+use banger_error::ErrorKind;
 
 /// Why an image could not be made ready, sent or recognised.
 #[derive(Debug, thiserror::Error)]
@@ -61,55 +61,16 @@ pub enum Error {
 /// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The sorts of failure that a caller tells apart.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// The request makes no sense.
-    Usage,
-    /// Something that was named is not there.
-    NotFound,
-    /// Something else stands in the way.
-    Conflict,
-    /// The registry wants to know who asks, or does not allow it.
-    Unauthorized,
-    /// The network, or the registry, failed.
-    Network,
-    /// Something is damaged, or not of the kind that is read here.
-    Integrity,
-    /// The disk is full.
-    NoSpace,
-    /// Somebody has cancelled it.
-    Cancelled,
-    /// None of the others.
-    Other,
-}
-
 impl Error {
     /// What sort of failure it is, by its cause.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { source, .. } => of_io(source.kind()),
-            Self::Archive { .. } | Self::Newer { .. } | Self::Malformed { .. } => Kind::Integrity,
-            Self::Document { .. } => Kind::Other,
-            Self::Disk(error) => match error.kind() {
-                banger_disk::Kind::Usage => Kind::Usage,
-                banger_disk::Kind::NotFound => Kind::NotFound,
-                banger_disk::Kind::Conflict => Kind::Conflict,
-                banger_disk::Kind::Integrity => Kind::Integrity,
-                banger_disk::Kind::NoSpace => Kind::NoSpace,
-                banger_disk::Kind::Cancelled => Kind::Cancelled,
-                banger_disk::Kind::Other => Kind::Other,
-            },
-            Self::Registry(error) => match error.kind() {
-                ErrorKind::Usage => Kind::Usage,
-                ErrorKind::NotFound => Kind::NotFound,
-                ErrorKind::Malformed => Kind::Integrity,
-                ErrorKind::Unauthorized => Kind::Unauthorized,
-                ErrorKind::Network => Kind::Network,
-                ErrorKind::Cancelled => Kind::Cancelled,
-                _ => Kind::Other,
-            },
-            Self::Cancelled => Kind::Cancelled,
+            Self::Io { source, .. } => source.into(),
+            Self::Archive { .. } | Self::Newer { .. } | Self::Malformed { .. } => ErrorKind::Integrity,
+            Self::Document { .. } => ErrorKind::Other,
+            Self::Disk(error) => error.kind(),
+            Self::Registry(error) => error.kind(),
+            Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 
@@ -120,13 +81,5 @@ impl Error {
 
     pub(crate) fn malformed(reason: impl Into<String>) -> Self {
         Self::Malformed { reason: reason.into() }
-    }
-}
-
-fn of_io(kind: io::ErrorKind) -> Kind {
-    match kind {
-        io::ErrorKind::NotFound => Kind::NotFound,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::NoSpace,
-        _ => Kind::Other,
     }
 }

@@ -16,5 +16,6 @@ mod measure;
 pub mod package;
 
 pub use artifact::{Artifact, recognise};
-pub use error::{Error, Kind, Result};
+pub use banger_error::ErrorKind;
+pub use error::{Error, Result};
 pub use package::{Facts, Package, Pushed};

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use banger_error::ErrorKind;
 use banger_layers::decompress::DecompressError;
 use banger_layers::path::Shown;
 use banger_layers::tar::TarError;
@@ -235,31 +236,12 @@ fn depends(dependencies: &[String]) -> String {
     }
 }
 
-/// What sort of error it is, for who has to react.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ErrorKind {
-    /// What was named is not what was asked for.
-    Usage,
-    /// Something is not there.
-    NotFound,
-    /// Something else is in the way.
-    Conflict,
-    /// Something is malformed, or not what its digest says.
-    Integrity,
-    /// A disk is full.
-    NoSpace,
-    /// Nobody wants it any more.
-    Cancelled,
-    /// None of the others.
-    Other,
-}
-
 impl Error {
     /// Which sort it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { source, .. } | Self::Modules(banger_kmod::Error::Io { source, .. }) => kind_of(source),
-            Self::Decompress { source: DecompressError::Read { source, .. }, .. } => kind_of(source),
+            Self::Io { source, .. } | Self::Modules(banger_kmod::Error::Io { source, .. }) => source.into(),
+            Self::Decompress { source: DecompressError::Read { source, .. }, .. } => source.into(),
             Self::Import { source, .. } => source.kind(),
             Self::NoKernelInDirectory { .. } | Self::Modules(banger_kmod::Error::NoModules { .. }) => {
                 ErrorKind::NotFound
@@ -336,14 +318,5 @@ impl Error {
 
     pub(crate) fn entry(path: &Path, entry: &[u8], reason: impl Into<String>) -> Self {
         Self::Entry { path: path.to_owned(), entry: Shown::new(entry), reason: reason.into() }
-    }
-}
-
-fn kind_of(error: &io::Error) -> ErrorKind {
-    match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => ErrorKind::Integrity,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => ErrorKind::NoSpace,
-        _ => ErrorKind::Other,
     }
 }

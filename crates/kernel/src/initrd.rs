@@ -97,7 +97,7 @@ mod tests {
             (b"\x5d\0\0\x80\0...".to_vec(), Some("lzma")),
             (b"070701".to_vec(), None),
             (testing::gzip(b"something else"), None),
-            (testing::gzip(&testing::image()), None),
+            (testing::gzip(&testing::image("6.1.0-arm64")), None),
             (b"\x1f\x8b".to_vec(), None),
             (b"\x28\xb5\x2f\xfd".to_vec(), None),
             (testing::bzimage("6.1.0"), None),

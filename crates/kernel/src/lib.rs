@@ -30,7 +30,8 @@ pub mod triple;
 mod unpack;
 mod watch;
 
-pub use error::{Error, ErrorKind, Result};
+pub use banger_error::ErrorKind;
+pub use error::{Error, Result};
 pub use image::{Format, Image};
 pub use import::{Imported, import};
 pub use triple::{Triple, check};

@@ -128,7 +128,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use banger_error::ErrorKind;
 
     fn parse(json: &str) -> Result<(Config, Vec<Warning>)> {
         Config::parse(json.as_bytes().to_vec(), "the config")
@@ -173,13 +173,13 @@ mod tests {
     fn what_is_no_config_is_refused() {
         let many = format!(r#"{{"rootfs":{{"diff_ids":[{}"x"]}}}}"#, r#""x","#.repeat(LAYERS));
         let cases = [
-            ("", ErrorKind::Malformed),
-            ("[]", ErrorKind::Malformed),
-            (r#"{"rootfs":{"diff_ids":["sha256:../../etc/passwd"]}}"#, ErrorKind::Malformed),
-            (r#"{"rootfs":{"diff_ids":[1]}}"#, ErrorKind::Malformed),
-            (r#"{"rootfs":{"diff_ids":[]},"rootfs":{}}"#, ErrorKind::Malformed),
+            ("", ErrorKind::Integrity),
+            ("[]", ErrorKind::Integrity),
+            (r#"{"rootfs":{"diff_ids":["sha256:../../etc/passwd"]}}"#, ErrorKind::Integrity),
+            (r#"{"rootfs":{"diff_ids":[1]}}"#, ErrorKind::Integrity),
+            (r#"{"rootfs":{"diff_ids":[]},"rootfs":{}}"#, ErrorKind::Integrity),
             (r#"{"rootfs":{"type":"layers+base"}}"#, ErrorKind::Unsupported),
-            (&many, ErrorKind::Malformed),
+            (&many, ErrorKind::Integrity),
         ];
         for (json, kind) in cases {
             let error = parse(json).expect_err(json);

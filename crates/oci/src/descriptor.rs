@@ -79,7 +79,7 @@ pub(crate) fn platform_of_parts(os: &str, architecture: &str, variant: Option<&s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use banger_error::ErrorKind;
 
     const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -115,8 +115,8 @@ mod tests {
     fn foreign_content_odd_sizes_and_digests_are_refused() {
         let cases = [
             (format!(r#""digest":"sha256:{HEX}","size":7,"urls":["http://10.0.0.1/x"]"#), ErrorKind::Unsupported),
-            (format!(r#""digest":"sha256:{HEX}","size":{}"#, u64::MAX), ErrorKind::Malformed),
-            (r#""digest":"md5:d41d8cd98f00b204e9800998ecf8427e","size":7"#.to_owned(), ErrorKind::Malformed),
+            (format!(r#""digest":"sha256:{HEX}","size":{}"#, u64::MAX), ErrorKind::Integrity),
+            (r#""digest":"md5:d41d8cd98f00b204e9800998ecf8427e","size":7"#.to_owned(), ErrorKind::Integrity),
         ];
         for (fields, kind) in cases {
             let error = check(&format!(r#"{{"mediaType":"x",{fields}}}"#)).expect_err(&fields);

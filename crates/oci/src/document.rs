@@ -142,7 +142,7 @@ impl<'de> Visitor<'de> for KeysVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use banger_error::ErrorKind;
 
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
     const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -193,7 +193,7 @@ mod tests {
         ];
         for (json, found_as) in cases {
             let error = check(&json, found_as).expect_err(&json);
-            assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+            assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
         }
     }
 

@@ -5,32 +5,11 @@ use crate::platform::{Platform, PlatformError};
 use crate::reference::ReferenceError;
 use crate::source::SourceError;
 use crate::verify::Mismatch;
+use banger_error::ErrorKind;
 use std::io;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What an error means to whoever asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// What was asked for cannot be understood, or fits several things.
-    Usage,
-    /// What was asked for, or what it needs, does not exist.
-    NotFound,
-    /// The bytes are not what they should be: malformed, ambiguous, over a limit, or other than their digest says.
-    Malformed,
-    /// It may be right, but nothing here can read it.
-    Unsupported,
-    /// A registry wants to know who asks, or does not allow it.
-    Unauthorized,
-    /// The network, or the server at its other end, failed.
-    Network,
-    /// The system refused to read or write.
-    Io,
-    /// Nobody wants it any more.
-    Cancelled,
-}
 
 /// An error of this crate. The field `what` always names the document, file or blob, with where it was found.
 #[derive(Debug, thiserror::Error)]
@@ -222,8 +201,7 @@ impl Error {
             Error::Source(_) | Error::Platform(_) | Error::Reference(_) | Error::SeveralImages { .. } => {
                 ErrorKind::Usage
             }
-            Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::NotFound,
-            Error::Io { .. } => ErrorKind::Io,
+            Error::Io { source, .. } => source.into(),
             Error::NoImage { .. } | Error::Empty { .. } | Error::Missing { .. } | Error::NoPlatform { .. } => {
                 ErrorKind::NotFound
             }
@@ -233,23 +211,11 @@ impl Error {
             | Error::Malformed { .. }
             | Error::Limit { .. }
             | Error::DiffIds { .. }
-            | Error::Archive { .. } => ErrorKind::Malformed,
+            | Error::Archive { .. } => ErrorKind::Integrity,
             Error::Unsupported { .. } => ErrorKind::Unsupported,
             Error::Cancelled => ErrorKind::Cancelled,
             Error::Place(error) => error.kind,
             Error::Names { source, .. } => source.kind(),
-        }
-    }
-
-    /// The system's error, where there is one: out of space is told from others by it.
-    pub fn io_error(&self) -> Option<&io::Error> {
-        match self {
-            Error::Io { source, .. } => Some(source),
-            Error::Place(PlaceError { error, .. }) => {
-                let chain = std::iter::successors(Some(&**error as &dyn std::error::Error), |error| error.source());
-                chain.filter_map(|error| error.downcast_ref()).next()
-            }
-            _ => None,
         }
     }
 
@@ -292,12 +258,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_file_is_not_found_and_others_are_io() {
+    fn a_missing_file_is_not_found() {
         let missing = Error::io("open", "x")(io::Error::from(io::ErrorKind::NotFound));
         assert_eq!(missing.kind(), ErrorKind::NotFound);
         let denied = Error::io("open", "x")(io::Error::from(io::ErrorKind::PermissionDenied));
-        assert_eq!(denied.kind(), ErrorKind::Io);
-        assert!(denied.io_error().is_some());
+        assert_eq!(denied.kind(), ErrorKind::Other);
     }
 
     #[test]

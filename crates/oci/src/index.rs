@@ -47,7 +47,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use banger_error::ErrorKind;
 
     #[test]
     fn an_index_of_a_hundred_thousand_entries_is_over_the_limit() {
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_manifest_is_not_an_index() {
         let error = Index::parse(br#"{"layers":[]}"#, "the index", None).expect_err("a manifest");
-        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert_eq!(error.kind(), ErrorKind::Integrity);
     }
 
     #[test]

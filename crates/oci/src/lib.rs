@@ -49,11 +49,12 @@ pub mod source;
 pub mod timestamp;
 pub mod verify;
 
+pub use banger_error::ErrorKind;
 pub use blob::{Arriving, BlobReader, Blobs};
 pub use config::Config;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError};
-pub use error::{Error, ErrorKind, PlaceError, Result};
+pub use error::{Error, PlaceError, Result};
 pub use image::{Image, Layer, Warning};
 pub use index::Index;
 pub use manifest::Manifest;

@@ -113,7 +113,7 @@ fn check_layer(layer: &oci_spec::image::Descriptor, what: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use banger_error::ErrorKind;
 
     const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
     const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -152,7 +152,7 @@ mod tests {
         let urls = r#","urls":["http://169.254.169.254/latest/meta-data"]"#;
         let cases = [
             (descriptor("application/vnd.cncf.helm.config.v1+json", ""), vec![], ErrorKind::Unsupported, "helm"),
-            (large, vec![], ErrorKind::Malformed, "8388609 bytes"),
+            (large, vec![], ErrorKind::Integrity, "8388609 bytes"),
             (config.clone(), vec![descriptor(LAYER, urls)], ErrorKind::Unsupported, "never done"),
             (descriptor(CONFIG, urls), vec![], ErrorKind::Unsupported, "never done"),
             (

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use banger_api::registry::{PullPolicy, RegistryAccess};
-use banger_api::{Kind, Observer, Problem, Result};
+use banger_api::{ErrorKind, Observer, Problem, Result};
 use banger_config::Directories;
 use banger_oci::Reference;
 use banger_oci::cache::Cache;
@@ -15,7 +15,7 @@ use banger_registry::credentials::{Credential, Credentials};
 use banger_registry::{Client, Error, Pull, Registry, Settings};
 
 use crate::hints::Said;
-use crate::problem::{kind_of_image, of_config};
+use crate::problem::of_config;
 use crate::progress::Telling;
 
 /// How registries are spoken to.
@@ -83,13 +83,8 @@ impl Access {
     pub fn client(&self, references: &[&Reference], observer: &Arc<dyn Observer>) -> Result<Client> {
         self.check_certificates(references)?;
         let progress = Arc::new(Telling::new(observer));
-        Client::new(self.settings.clone(), Arc::clone(&self.credentials), progress).map_err(|error| {
-            let kind = match error.kind() {
-                banger_oci::ErrorKind::Usage => Kind::Usage,
-                _ => Kind::Other,
-            };
-            Problem::of(kind, &error)
-        })
+        Client::new(self.settings.clone(), Arc::clone(&self.credentials), progress)
+            .map_err(|error| Problem::of(error.kind(), &error))
     }
 
     /// Files of certificates must be there, also where this time nothing depends on them: a host on a loopback address is
@@ -99,7 +94,7 @@ impl Access {
         for path in self.settings.ca.iter().chain(hosts.flat_map(|host| &host.ca)) {
             if let Err(error) = File::open(path) {
                 let what = format!("the certificates {} cannot be read", path.display());
-                return Err(Problem::new(Kind::Usage, what).because(&error));
+                return Err(Problem::new(ErrorKind::Usage, what).because(&error));
             }
         }
         Ok(())
@@ -112,7 +107,7 @@ impl Access {
 /// That cannot be done.
 pub fn open_cache(directory: &Path) -> Result<Cache> {
     Cache::open(directory)
-        .map_err(|error| Problem::of(kind_of_image(&error), &error).hint("--cache DIR chooses another directory"))
+        .map_err(|error| Problem::of(error.kind(), &error).hint("--cache DIR chooses another directory"))
 }
 
 /// Credentials that came with a request, by the domain of the registry that they are for.

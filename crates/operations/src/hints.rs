@@ -6,10 +6,9 @@ use std::path::Path;
 
 use banger_oci::source::Selector;
 use banger_oci::{Location, Reference, Source, SourceError};
-use banger_rootfs::{Error, ErrorKind, LayerError};
+use banger_rootfs::{Error, LayerError};
 
-use crate::problem::{kind_of_build, kind_of_image};
-use banger_api::{Kind, Problem};
+use banger_api::{ErrorKind, Problem};
 
 const DAMAGED: &str = "fetch or copy the image again: these are not the bytes that were published";
 
@@ -52,7 +51,7 @@ pub enum Place<'a> {
 
 /// A source that cannot be understood as it was written.
 pub fn for_source(error: &SourceError, source: &OsStr) -> Problem {
-    let problem = Problem::of(Kind::Usage, error);
+    let problem = Problem::of(ErrorKind::Usage, error);
     match guess(Path::new(source)) {
         Some(guess) => problem.hint(guess),
         None => problem.hint("`banger build --help` shows each kind of source"),
@@ -66,23 +65,23 @@ pub fn for_source(error: &SourceError, source: &OsStr) -> Problem {
 pub fn reference(text: &OsStr) -> Result<Reference, Problem> {
     let problem = match Location::parse(text) {
         Ok(Location::Registry(reference)) => return Ok(reference),
-        Ok(Location::Local(source)) => Problem::new(Kind::Usage, format!("{source} is not in a registry")),
-        Err(error) => Problem::of(Kind::Usage, &error),
+        Ok(Location::Local(source)) => Problem::new(ErrorKind::Usage, format!("{source} is not in a registry")),
+        Err(error) => Problem::of(ErrorKind::Usage, &error),
     };
     Err(problem.hint("name an image in a registry as docker does, such as debian:bookworm"))
 }
 
 /// A fetch or a look that failed.
 pub fn for_image(error: &banger_oci::Error, asked: &Asked<'_>) -> Problem {
-    let problem = Problem::of(kind_of_image(error), error);
-    let full = || (problem.kind == Kind::NoSpace).then(make_room_in_cache);
+    let problem = Problem::of(error.kind(), error);
+    let full = || (problem.kind == ErrorKind::NoSpace).then(make_room_in_cache);
     let full = full();
     for_source_error(error, asked).into_iter().chain(full).fold(problem, Problem::hint)
 }
 
 /// A build that failed, of the image file `output`, or of one in the store.
 pub fn for_build(error: &Error, asked: &Asked<'_>, output: Option<&Path>) -> Problem {
-    let problem = Problem::of(kind_of_build(error.kind()), error);
+    let problem = Problem::of(error.kind(), error);
     let mut hints = match error {
         Error::OutputExists { .. } => vec!["replace it with --force, or choose another file".to_owned()],
         Error::OutputIsDirectory { path } => {
@@ -112,17 +111,18 @@ pub fn for_build(error: &Error, asked: &Asked<'_>, output: Option<&Path>) -> Pro
 
 /// A push that failed.
 pub(crate) fn for_push(error: &banger_distribution::Error, asked: &Asked<'_>) -> Vec<String> {
-    use banger_distribution::Kind;
     let Place::Registry(reference) = asked.place else { return Vec::new() };
     let domain = reference.domain();
     match error.kind() {
-        Kind::Unauthorized if asked.said.credentials => {
+        ErrorKind::Unauthorized if asked.said.credentials => {
             vec!["check the user, the password, and whether that user may push there".to_owned()]
         }
-        Kind::Unauthorized => vec![format!("log in with `banger login {domain}`")],
-        Kind::NotFound => vec![format!("some registries want the repository {} to be made first", reference.path())],
-        Kind::Network => for_connection(error, domain).into_iter().collect(),
-        Kind::NoSpace => vec![MAKE_ROOM.to_owned()],
+        ErrorKind::Unauthorized => vec![format!("log in with `banger login {domain}`")],
+        ErrorKind::NotFound => {
+            vec![format!("some registries want the repository {} to be made first", reference.path())]
+        }
+        ErrorKind::Network => for_connection(error, domain).into_iter().collect(),
+        ErrorKind::NoSpace => vec![MAKE_ROOM.to_owned()],
         _ => Vec::new(),
     }
 }
@@ -177,7 +177,6 @@ fn for_source_error(error: &banger_oci::Error, asked: &Asked<'_>) -> Vec<String>
 }
 
 fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<'_>) -> Vec<String> {
-    use banger_oci::ErrorKind;
     let domain = reference.domain();
     let mut hints = Vec::new();
     match error.kind() {
@@ -202,7 +201,7 @@ fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<
             hints.push(format!("log in with `banger login {domain}`"));
             hints.push("check the name: of a repository that does not exist, registries often say the same".to_owned());
         }
-        ErrorKind::Malformed => {
+        ErrorKind::Integrity => {
             hints.push(format!("try again; if it stays so, {domain} or what stands before it gives out other content"));
         }
         ErrorKind::Network => hints.extend(for_connection(error, asked_host(error).unwrap_or(domain))),

@@ -236,7 +236,7 @@ impl Shared {
             let piece = buffer.get(skipped..count).unwrap_or_default();
             if let Err(error) = partial.append(piece) {
                 // What goes on beyond its end was wrong from the beginning.
-                let is_longer = error.kind() == ErrorKind::Malformed;
+                let is_longer = error.kind() == ErrorKind::Integrity;
                 return Err(Broken::Other(if is_longer { partial.restart().err().unwrap_or(error) } else { error }));
             }
             incoming.advance(partial.length());
@@ -295,7 +295,7 @@ enum Failed {
 
 impl Failed {
     fn of(error: Error, host: Option<String>) -> Self {
-        if error.kind() != ErrorKind::Malformed {
+        if error.kind() != ErrorKind::Integrity {
             return Self::Other(error);
         }
         Self::Wrong { error: Box::new(error), host }

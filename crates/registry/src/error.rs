@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use banger_oci::{ErrorKind, Mismatch};
+use banger_error::ErrorKind;
+use banger_oci::Mismatch;
 
 use crate::transport::Fault;
 
@@ -156,13 +157,13 @@ impl Error {
             Self::Status { .. } | Self::Busy { .. } | Self::Connection { .. } | Self::GivenUp { .. } => {
                 ErrorKind::Network
             }
-            Self::Protocol { .. } | Self::Integrity { .. } => ErrorKind::Malformed,
+            Self::Protocol { .. } | Self::Integrity { .. } => ErrorKind::Integrity,
             Self::Settings { .. } => ErrorKind::Usage,
             Self::Helper { .. } => ErrorKind::Unauthorized,
             Self::Refused { status: 404, .. } => ErrorKind::NotFound,
             Self::Refused { .. } => ErrorKind::Unsupported,
             Self::Cancelled => ErrorKind::Cancelled,
-            Self::Io { .. } => ErrorKind::Io,
+            Self::Io { source, .. } => source.into(),
             Self::Unsupported { .. } => ErrorKind::Unsupported,
         }
     }

@@ -261,7 +261,7 @@ mod tests {
             assert!(reader.is_ready(), "nothing more is to be waited for");
             let error = reader.read(&mut [0; 4]).unwrap_err();
             let error: &Error = error.get_ref().and_then(|inner| inner.downcast_ref()).unwrap();
-            assert_eq!(error.kind(), ErrorKind::Malformed);
+            assert_eq!(error.kind(), ErrorKind::Integrity);
         }
         assert!(!incoming.is_complete());
     }

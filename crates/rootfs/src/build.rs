@@ -178,7 +178,7 @@ mod tests {
     use banger_oci::{OpenOptions, Source};
 
     use super::*;
-    use crate::error::ErrorKind;
+    use banger_error::ErrorKind;
 
     /// Wishes that the build ends, after so many events.
     struct Impatient {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use banger_error::ErrorKind;
 use banger_oci::Mismatch;
 
 /// An error of a build; its chain of sources ends at the cause.
@@ -142,27 +143,6 @@ impl From<banger_oci::Error> for LayerError {
     }
 }
 
-/// The classes of errors that a caller tells apart.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ErrorKind {
-    /// The request itself is wrong.
-    Usage,
-    /// Something that was named is not there.
-    NotFound,
-    /// A registry wants to know who asks, or does not allow it.
-    Unauthorized,
-    /// The network, or the server at its other end, failed.
-    Network,
-    /// The input is malformed, or not what its digest says.
-    Integrity,
-    /// The disk is full, or the size asked for is too small.
-    NoSpace,
-    /// Nobody wants it any more.
-    Cancelled,
-    /// Anything else.
-    Other,
-}
-
 impl Error {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
@@ -177,8 +157,8 @@ impl Error {
             | Self::Architecture { .. } => ErrorKind::Usage,
             Self::Modules(error) => of_modules(error),
             Self::Guest { source, .. } => source.kind(),
-            Self::Io { source, .. } => of_io(source),
-            Self::Source(error) => of_source(error),
+            Self::Io { source, .. } => source.into(),
+            Self::Source(error) => error.kind(),
             Self::Layer { source, .. } => source.kind(),
             Self::Entry { .. } => ErrorKind::Integrity,
             Self::FileSystem(error) => of_file_system(error),
@@ -190,12 +170,12 @@ impl Error {
 impl LayerError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Open(error) => of_source(error),
+            Self::Open(error) => error.kind(),
             Self::Read(error) => of_read(error),
             Self::Blob(_) | Self::DiffId(_) => ErrorKind::Integrity,
             Self::Content(error) => match (sink_error(error), place_error(error)) {
                 (Some(error), _) => of_file_system(error),
-                (None, Some(error)) => of_source(error),
+                (None, Some(error)) => error.kind(),
                 (None, None) => ErrorKind::Integrity,
             },
             Self::Write(error) => of_file_system(error),
@@ -231,30 +211,18 @@ fn sink_error(error: &banger_layers::Error) -> Option<&banger_ext4::Error> {
     None
 }
 
-fn of_source(error: &banger_oci::Error) -> ErrorKind {
-    match error.kind() {
-        banger_oci::ErrorKind::Usage => ErrorKind::Usage,
-        banger_oci::ErrorKind::NotFound => ErrorKind::NotFound,
-        banger_oci::ErrorKind::Malformed => ErrorKind::Integrity,
-        banger_oci::ErrorKind::Unauthorized => ErrorKind::Unauthorized,
-        banger_oci::ErrorKind::Network => ErrorKind::Network,
-        banger_oci::ErrorKind::Cancelled => ErrorKind::Cancelled,
-        _ => error.io_error().map_or(ErrorKind::Other, of_io),
-    }
-}
-
 /// Of a blob's reader, which may be the source's own.
 fn of_read(error: &io::Error) -> ErrorKind {
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        Some(error) => of_source(error),
-        None => of_io(error),
+        Some(error) => banger_oci::Error::kind(error),
+        None => error.into(),
     }
 }
 
 fn of_modules(error: &banger_kmod::Error) -> ErrorKind {
     use banger_kmod::Error;
     match error {
-        Error::Io { source, .. } => of_io(source),
+        Error::Io { source, .. } => source.into(),
         Error::NoModules { .. } => ErrorKind::Usage,
         Error::NoHostVersion { .. } | Error::NoHost => ErrorKind::NotFound,
         _ => ErrorKind::Integrity,
@@ -263,20 +231,11 @@ fn of_modules(error: &banger_kmod::Error) -> ErrorKind {
 
 fn of_file_system(error: &banger_ext4::Error) -> ErrorKind {
     match error {
-        banger_ext4::Error::Io { source, .. } => of_io(source),
+        banger_ext4::Error::Io { source, .. } => source.into(),
         banger_ext4::Error::TooSmall { .. } => ErrorKind::NoSpace,
         banger_ext4::Error::Label { .. } | banger_ext4::Error::TooLarge { .. } => ErrorKind::Usage,
         banger_ext4::Error::Misuse(_) => ErrorKind::Other,
         _ => ErrorKind::Integrity,
-    }
-}
-
-fn of_io(error: &io::Error) -> ErrorKind {
-    match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => ErrorKind::NoSpace,
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Integrity,
-        _ => ErrorKind::Other,
     }
 }
 

@@ -21,9 +21,10 @@ mod pipeline;
 mod progress;
 mod report;
 
+pub use banger_error::ErrorKind;
 pub use build::build;
 pub use content_id::FORMAT_VERSION;
-pub use error::{Error, ErrorKind, LayerError};
+pub use error::{Error, LayerError};
 pub use options::{Addition, DEFAULT_LABEL, Options};
 pub use progress::{Event, LayerSummary, Progress, Silent, Stage};
 pub use report::{Report, Seconds};

@@ -4,30 +4,12 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use banger_error::ErrorKind;
+
 use crate::name::NameError;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What an error means to whoever asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// What was asked for makes no sense, or fits several things.
-    Usage,
-    /// What was asked for is not there.
-    NotFound,
-    /// Something else stands in the way: a name that is taken, files that are in use.
-    Conflict,
-    /// What is there is not what it should be.
-    Integrity,
-    /// The disk is full.
-    NoSpace,
-    /// Whoever asked does not want it any more.
-    Cancelled,
-    /// None of the others.
-    Other,
-}
 
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,19 +208,14 @@ impl Error {
             | Self::ManagedId { .. } => ErrorKind::Conflict,
             Self::Damaged { .. } | Self::Corrupt { .. } => ErrorKind::Integrity,
             Self::Database { source, .. } if is_no_space(source) => ErrorKind::NoSpace,
-            Self::Io { source, .. }
-                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
-            {
-                ErrorKind::NoSpace
-            }
+            Self::Io { source, .. } => source.into(),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Incomplete { .. }
             | Self::NewerSchema { .. }
             | Self::Foreign { .. }
             | Self::Unknown { .. }
             | Self::Busy { .. }
-            | Self::Database { .. }
-            | Self::Io { .. } => ErrorKind::Other,
+            | Self::Database { .. } => ErrorKind::Other,
         }
     }
 

@@ -31,7 +31,8 @@ mod shared;
 mod store;
 pub mod usage;
 
-pub use error::{Error, ErrorKind, Result, What};
+pub use banger_error::ErrorKind;
+pub use error::{Error, Result, What};
 pub use reservation::Reservation;
 pub use shared::Shared;
 pub use store::Store;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use banger_error::ErrorKind;
+
 use crate::client::ClientError;
 
 /// Result of this crate's functions.
@@ -94,30 +96,14 @@ fn said(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!("; the last it said: {words}") }
 }
 
-/// What sort of error it is, for who has to react.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ErrorKind {
-    /// What was asked for cannot be.
-    Usage,
-    /// Something is not there.
-    NotFound,
-    /// A disk is full.
-    NoSpace,
-    /// None of the others.
-    Other,
-}
-
 impl Error {
     /// Which sort it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { source, .. } | Self::Modules(banger_kmod::Error::Io { source, .. }) => match source.kind() {
-                io::ErrorKind::NotFound => ErrorKind::NotFound,
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
-                _ => ErrorKind::Other,
-            },
+            Self::Io { source, .. } | Self::Modules(banger_kmod::Error::Io { source, .. }) => source.into(),
             Self::NoProgram { .. } | Self::NoKernel { .. } => ErrorKind::NotFound,
             Self::DiskSize { .. } => ErrorKind::Usage,
+            Self::Overlay(error) => error.kind(),
             _ => ErrorKind::Other,
         }
     }

@@ -23,8 +23,9 @@ pub mod vsock;
 
 pub use self::accel::Accelerator;
 pub use self::directory::Directory;
-pub use self::error::{Error, ErrorKind, Result};
+pub use self::error::{Error, Result};
 pub use self::forward::Forward;
 pub use self::kernel::Kernel;
 pub use self::machine::{Machine, Spec};
 pub use self::vsock::Channel;
+pub use banger_error::ErrorKind;

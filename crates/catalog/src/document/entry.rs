@@ -241,7 +241,7 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::super::Catalog;
     use super::*;
-    use crate::error::Kind;
+    use banger_error::ErrorKind;
     use serde_json::{Value, json};
 
     fn image() -> Value {
@@ -309,7 +309,7 @@ mod tests {
         ];
         for (entry, message) in cases {
             let error = parse(&json!({ "version": 1, "images": [entry] })).expect_err(message);
-            assert_eq!(error.kind(), Kind::Integrity);
+            assert_eq!(error.kind(), ErrorKind::Integrity);
             assert!(error.to_string().contains(message), "{error} ({message})");
             assert!(error.to_string().starts_with("the catalog c, image"), "{error}");
         }

@@ -13,11 +13,12 @@ use std::time::Duration;
 use banger_oci::{Algorithm, Mismatch, Verifier};
 
 use super::Content;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::fetch::{Answer, Fetch};
 use crate::file;
 use crate::limits::{ATTEMPTS, TRIES};
 use crate::watch::Watch;
+use banger_error::ErrorKind;
 
 /// Bytes that are read from a body at once.
 const PIECE: usize = 256 << 10;
@@ -91,7 +92,7 @@ impl<'a> Arrival<'a> {
         loop {
             let fetched = self.fetch_rest(fetch);
             let mismatch = match fetched.and_then(|()| self.verify()) {
-                Err(error) if error.kind() == Kind::Integrity => error,
+                Err(error) if error.kind() == ErrorKind::Integrity => error,
                 outcome => return outcome,
             };
             let of_pieces = self.of_pieces && self.length() == self.content.size;

@@ -2,7 +2,7 @@
 
 use crate::support::{Watcher, names, noise, sparse, told};
 use banger_catalog::bundle::{self, Boot, Manifest, Written};
-use banger_catalog::{Error, Kind, Unwatched};
+use banger_catalog::{Error, ErrorKind, Unwatched};
 use banger_oci::Digest;
 use proptest::prelude::*;
 use std::fs::{self, File};
@@ -102,17 +102,17 @@ fn nothing_is_left_of_what_was_not_to_go_on() {
     for enough in [1, 5 * MIB] {
         let watcher = || Watcher { enough, ..Watcher::default() };
         let error = bundle::read(&bytes[..], &out, &watcher()).unwrap_err();
-        assert_eq!(error.kind(), Kind::Cancelled);
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
         let opened = File::open(&image).unwrap();
         let manifest = Manifest::new("debian", "linux/amd64");
         let error = bundle::write(&manifest, &opened, &image, &out, threads(2), &watcher()).unwrap_err();
-        assert_eq!(error.kind(), Kind::Cancelled);
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
         assert!(names(&out).is_empty());
     }
     // One that is in the way is not touched.
     fs::write(out.join("rootfs.ext4"), "somebody's").unwrap();
     let error = bundle::read(&bytes[..], &out, &Unwatched).unwrap_err();
-    assert_eq!(error.kind(), Kind::Conflict, "{}", told(&error));
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{}", told(&error));
     assert_eq!(fs::read(out.join("rootfs.ext4")).unwrap(), b"somebody's");
 }
 
@@ -149,7 +149,7 @@ fn manifests_that_could_not_be_read_again_are_not_written() {
         [Manifest::new("A", "linux/amd64"), Manifest::new("a/b", "linux/amd64"), Manifest::new("a", "x y"), large]
     {
         let error = bundle::write(&manifest, &file, &image, &out, threads(1), &Unwatched).unwrap_err();
-        assert_eq!(error.kind(), Kind::Integrity);
+        assert_eq!(error.kind(), ErrorKind::Integrity);
         assert!(names(&out).is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! Bundles that are none: each is refused with what is wrong, and leaves nothing.
 
 use crate::support::{names, noise, told};
-use banger_catalog::{Kind, Unwatched, bundle};
+use banger_catalog::{ErrorKind, Unwatched, bundle};
 use banger_oci::Digest;
 use serde_json::json;
 use tar_core::EntryType;
@@ -64,7 +64,7 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
 fn refused(name: &str, bytes: &[u8]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let error = bundle::read(bytes, directory.path(), &Unwatched).expect_err(name);
-    assert_eq!(error.kind(), Kind::Integrity, "{name}: {}", told(&error));
+    assert_eq!(error.kind(), ErrorKind::Integrity, "{name}: {}", told(&error));
     assert!(names(directory.path()).is_empty(), "{name}");
     told(&error)
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{Server, Turn, told};
 use banger_catalog::address::Place;
-use banger_catalog::{CatalogSource, Context, Error, Found, Kind, What, list, lookup};
+use banger_catalog::{CatalogSource, Context, Error, ErrorKind, Found, What, list, lookup};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -86,13 +86,13 @@ fn what_no_catalog_has() {
         (What::Image, "quite-another", "amd64", &["no catalog has the image"]),
     ] {
         let error = scratch.lookup(what, name, arch).unwrap_err();
-        assert_eq!(error.kind(), Kind::NotFound);
+        assert_eq!(error.kind(), ErrorKind::NotFound);
         for message in messages.iter().chain(&[gone.as_str()]) {
             assert!(told(&error).contains(message), "{}", told(&error));
         }
     }
     for name in ["", "debian:12", "docker.io/debian", "Debian", "x.staging"] {
-        assert_eq!(scratch.lookup(What::Image, name, "amd64").unwrap_err().kind(), Kind::Usage, "{name}");
+        assert_eq!(scratch.lookup(What::Image, name, "amd64").unwrap_err().kind(), ErrorKind::Usage, "{name}");
     }
 }
 
@@ -138,7 +138,7 @@ fn settings_that_make_no_sense_end_the_search() {
         let mut scratch = Scratch::new();
         scratch.source(location);
         let error = scratch.lookup(What::Image, "demo", "amd64").expect_err(location);
-        assert!(error.kind() == Kind::Usage && told(&error).contains(message), "{}", told(&error));
+        assert!(error.kind() == ErrorKind::Usage && told(&error).contains(message), "{}", told(&error));
     }
 }
 
@@ -186,7 +186,7 @@ fn what_was_fetched_last_is_known_without_a_network() {
     scratch.server.put(URL, b"garbage");
     assert!(url(&scratch, "a").is_err());
 
-    scratch.server.always = Some(Turn::Fail(Kind::Network));
+    scratch.server.always = Some(Turn::Fail(ErrorKind::Network));
     assert_eq!(url(&scratch, "a").unwrap(), ("2".to_owned(), 1));
     let error = told(&scratch.lookup(What::Image, "quite-another", "amd64").unwrap_err());
     assert!(error.contains("is the one that was fetched last") && error.contains("there is no network"), "{error}");
@@ -202,7 +202,7 @@ fn what_was_fetched_last_is_known_without_a_network() {
     for name in crate::support::names(&kept) {
         fs::write(kept.join(name), "garbage").unwrap();
     }
-    scratch.server.always = Some(Turn::Fail(Kind::Network));
+    scratch.server.always = Some(Turn::Fail(ErrorKind::Network));
     let error = told(&scratch.lookup(What::Image, "a", "amd64").unwrap_err());
     assert!(error.contains("there is no network"), "{error}");
 }
@@ -212,7 +212,7 @@ fn answers_that_are_no_catalog() {
     let document = images(&[entry("a", "amd64", "x")]);
     for (turn, message) in [
         (Turn::Offset(1), "a part of the file only"),
-        (Turn::Fail(Kind::NotFound), "cannot fetch"),
+        (Turn::Fail(ErrorKind::NotFound), "cannot fetch"),
         (Turn::Total(1), "of 1 bytes came"),
         (Turn::Short(5), "cannot be read"),
     ] {

@@ -2,7 +2,7 @@
 
 use crate::support::{Server, Turn, Watcher, content, names, noise, told};
 use banger_catalog::address::Place;
-use banger_catalog::{Content, Downloaded, Downloads, Error, Kind, Unwatched};
+use banger_catalog::{Content, Downloaded, Downloads, Error, ErrorKind, Unwatched};
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -116,19 +116,19 @@ fn servers_that_bring_something_else() {
     use Turn::{Long, Offset, Other, Short, Total};
     let size = SIZE as u64;
     let cases = [
-        (Other, Kind::Integrity, "its digest is", false),
-        (Long, Kind::Integrity, "it has more than its 1048576 bytes", false),
-        (Short(1000), Kind::Integrity, "it has 1000 bytes instead of 1048576", false),
-        (Short(0), Kind::Integrity, "it has 0 bytes instead of 1048576", false),
-        (Total(size + 1), Kind::Integrity, "it has 1048577 bytes instead of 1048576", false),
-        (Total(size - 1), Kind::Integrity, "it has 1048575 bytes instead of 1048576", false),
-        (Total(0), Kind::Integrity, "it has 0 bytes", false),
-        (Offset(5), Kind::Network, "asked for what begins at byte 0, and sent what begins at 5", false),
-        (Turn::Fail(Kind::Network), Kind::Network, "there is no network", false),
-        (Turn::Fail(Kind::NotFound), Kind::NotFound, "there is no network", false),
+        (Other, ErrorKind::Integrity, "its digest is", false),
+        (Long, ErrorKind::Integrity, "it has more than its 1048576 bytes", false),
+        (Short(1000), ErrorKind::Integrity, "it has 1000 bytes instead of 1048576", false),
+        (Short(0), ErrorKind::Integrity, "it has 0 bytes instead of 1048576", false),
+        (Total(size + 1), ErrorKind::Integrity, "it has 1048577 bytes instead of 1048576", false),
+        (Total(size - 1), ErrorKind::Integrity, "it has 1048575 bytes instead of 1048576", false),
+        (Total(0), ErrorKind::Integrity, "it has 0 bytes", false),
+        (Offset(5), ErrorKind::Network, "asked for what begins at byte 0, and sent what begins at 5", false),
+        (Turn::Fail(ErrorKind::Network), ErrorKind::Network, "there is no network", false),
+        (Turn::Fail(ErrorKind::NotFound), ErrorKind::NotFound, "there is no network", false),
         (
             Turn::Break(0),
-            Kind::Network,
+            ErrorKind::Network,
             "breaks off again and again, the last time after 0 bytes: connection reset",
             false,
         ),
@@ -158,13 +158,13 @@ fn a_wrong_digest_names_both() {
 #[test]
 fn what_has_come_is_kept_for_the_next() {
     let scratch = Scratch::new();
-    let server = scratch.server(&[Turn::Break(1000), Turn::Fail(Kind::Network)]);
+    let server = scratch.server(&[Turn::Break(1000), Turn::Fail(ErrorKind::Network)]);
     scratch.obtain(&server, &Watcher::default()).expect_err("no network");
     assert_eq!(fs::read(scratch.partial()).unwrap(), scratch.bytes[..1000]);
 
     let (server, watcher) = (scratch.server(&[]), Watcher { enough: 300_000, ..Watcher::default() });
     let error = scratch.obtain(&server, &watcher).expect_err("cancelled");
-    assert_eq!(error.kind(), Kind::Cancelled);
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
     let left = fs::read(scratch.partial()).unwrap();
     assert!(left.len() >= 300_000 && left == scratch.bytes[..left.len()]);
     assert_eq!(watcher.received.load(Ordering::Relaxed), left.len() as u64 - 1000);
@@ -187,7 +187,7 @@ fn who_sends_a_little_each_time_is_not_asked_for_ever() {
 fn what_is_here_is_not_fetched_but_checked() {
     let scratch = Scratch::new();
     drop(scratch.obtain(&scratch.server(&[]), &Watcher::default()).unwrap());
-    let server = Server { always: Some(Turn::Fail(Kind::Network)), ..scratch.server(&[]) };
+    let server = Server { always: Some(Turn::Fail(ErrorKind::Network)), ..scratch.server(&[]) };
     let first = scratch.obtain(&server, &Watcher::default()).unwrap();
     let second = scratch.obtain(&server, &Watcher::default()).unwrap();
     scratch.assert_right(&first);
@@ -209,13 +209,13 @@ fn files_of_this_machine_are_used_where_they_stand() {
     let path = scratch.directory.path().join("a bundle");
     let obtain =
         || scratch.downloads().obtain(&Place::File(path.clone()), &scratch.content, &Server::default(), &Unwatched);
-    assert_eq!(obtain().unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(obtain().unwrap_err().kind(), ErrorKind::NotFound);
     fs::write(&path, &scratch.bytes).unwrap();
     assert_eq!(obtain().unwrap().path(), path);
     for (bytes, message) in [(&scratch.bytes[1..], "instead of 1048576"), (&[0; SIZE], "its digest is")] {
         fs::write(&path, bytes).unwrap();
         let error = obtain().unwrap_err();
-        assert!(error.kind() == Kind::Integrity && told(&error).contains(message), "{}", told(&error));
+        assert!(error.kind() == ErrorKind::Integrity && told(&error).contains(message), "{}", told(&error));
         assert!(path.exists(), "it is not ours to remove");
     }
     fs::remove_file(&path).unwrap();

@@ -1,7 +1,7 @@
 //! Signatures, made by minisign itself.
 
 use crate::support::{Server, judge, run, told};
-use banger_catalog::{CatalogSource, Context, Error, Kind, What, list, lookup};
+use banger_catalog::{CatalogSource, Context, Error, ErrorKind, What, list, lookup};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,17 +63,17 @@ fn catalogs_that_are_signed_and_that_are_not() {
         write(CATALOG);
         scratch.sign("ours", &catalog, &[]);
     };
-    type Case<'a> = (&'a str, &'a dyn Fn(), &'a [&'a String], bool, Result<bool, (Kind, &'a str)>);
+    type Case<'a> = (&'a str, &'a dyn Fn(), &'a [&'a String], bool, Result<bool, (ErrorKind, &'a str)>);
     let cases: [Case<'_>; 15] = [
         ("unsigned, no key", &unsigned, &[], false, Ok(false)),
-        ("unsigned, required", &unsigned, &[], true, Err((Kind::Usage, "no key is set"))),
-        ("unsigned, a key", &unsigned, &[&ours], false, Err((Kind::Integrity, "it has no signature"))),
+        ("unsigned, required", &unsigned, &[], true, Err((ErrorKind::Usage, "no key is set"))),
+        ("unsigned, a key", &unsigned, &[&ours], false, Err((ErrorKind::Integrity, "it has no signature"))),
         ("signed, no key", &signed, &[], false, Ok(false)),
         ("signed", &signed, &[&ours], false, Ok(true)),
         ("signed, required", &signed, &[&ours], true, Ok(true)),
         ("signed by one of two", &signed, &[&theirs, &ours], true, Ok(true)),
         ("the key's whole file", &signed, &[&whole_file], true, Ok(true)),
-        ("signed by another", &signed, &[&theirs], true, Err((Kind::Integrity, "with another key"))),
+        ("signed by another", &signed, &[&theirs], true, Err((ErrorKind::Integrity, "with another key"))),
         (
             "changed afterwards",
             &|| {
@@ -82,7 +82,7 @@ fn catalogs_that_are_signed_and_that_are_not() {
             },
             &[&ours],
             true,
-            Err((Kind::Integrity, "not of this document")),
+            Err((ErrorKind::Integrity, "not of this document")),
         ),
         (
             "the comment changed",
@@ -93,7 +93,7 @@ fn catalogs_that_are_signed_and_that_are_not() {
             },
             &[&ours],
             true,
-            Err((Kind::Integrity, "not of this document")),
+            Err((ErrorKind::Integrity, "not of this document")),
         ),
         (
             "the old form",
@@ -103,7 +103,7 @@ fn catalogs_that_are_signed_and_that_are_not() {
             },
             &[&ours],
             true,
-            Err((Kind::Integrity, "of the old form")),
+            Err((ErrorKind::Integrity, "of the old form")),
         ),
         (
             "no signature at all",
@@ -113,7 +113,7 @@ fn catalogs_that_are_signed_and_that_are_not() {
             },
             &[&ours],
             true,
-            Err((Kind::Integrity, "not one of minisign")),
+            Err((ErrorKind::Integrity, "not one of minisign")),
         ),
         (
             "a signature of any length",
@@ -123,9 +123,15 @@ fn catalogs_that_are_signed_and_that_are_not() {
             },
             &[&ours],
             true,
-            Err((Kind::Integrity, "not one of minisign")),
+            Err((ErrorKind::Integrity, "not one of minisign")),
         ),
-        ("no key at all", &signed, &[&catalog.display().to_string()], true, Err((Kind::Usage, "not a public key"))),
+        (
+            "no key at all",
+            &signed,
+            &[&catalog.display().to_string()],
+            true,
+            Err((ErrorKind::Usage, "not a public key")),
+        ),
     ];
     for (name, prepare, keys, required, expected) in cases {
         prepare();
@@ -194,7 +200,7 @@ fn a_signed_catalog_without_a_network() {
     server.put(&format!("{URL}.minisig"), &fs::read(scratch.path("catalog.json.minisig")).unwrap());
     assert_eq!(scratch.find(&source_of(&key), &server).unwrap(), (true, vec![]));
 
-    let offline = || Server { always: Some(crate::support::Turn::Fail(Kind::Network)), ..Server::with(URL, b"") };
+    let offline = || Server { always: Some(crate::support::Turn::Fail(ErrorKind::Network)), ..Server::with(URL, b"") };
     let (signed, warnings) = scratch.find(&source_of(&key), &offline()).unwrap();
     assert!(signed && warnings[0].contains("fetched last"), "{warnings:?}");
     // What is kept is checked like what comes.

@@ -1,7 +1,7 @@
 //! A server that does what it is told, files with holes, and a watcher that remembers.
 
 use banger_catalog::fetch::{Answer, Fetch, FetchError};
-use banger_catalog::{Content, Kind, Watch};
+use banger_catalog::{Content, ErrorKind, Watch};
 use banger_oci::Digest;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
@@ -101,7 +101,7 @@ pub(crate) enum Turn {
     /// The same length, other bytes.
     Other,
     /// No answer.
-    Fail(Kind),
+    Fail(ErrorKind),
 }
 
 /// A server.
@@ -145,7 +145,7 @@ impl Fetch for Server {
         self.requests.lock().unwrap().push((url.to_owned(), offset));
         let turn = self.turns.lock().unwrap().pop_front().or(self.always.clone()).unwrap_or(Turn::Right);
         let file = self.files.lock().unwrap().get(url).cloned();
-        let file = file.ok_or_else(|| FetchError::new(Kind::NotFound, "404"))?;
+        let file = file.ok_or_else(|| FetchError::new(ErrorKind::NotFound, "404"))?;
         let total = Some(file.len() as u64);
         let rest = file[usize::try_from(offset).unwrap()..].to_vec();
         let answer = |offset, total, body: Vec<u8>| Answer { offset, total, body: Box::new(Cursor::new(body)) };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
 
+use super::{ArchiveOutput, ListOutput};
 use crate::completion;
 
 const CATALOG_HELP: &str = "\
@@ -58,17 +59,8 @@ pub(crate) enum CatalogCommand {
 #[derive(Debug, clap::Args)]
 #[command(after_help = LS_HELP)]
 pub(crate) struct CatalogLs {
-    /// Print the names and nothing else
-    #[arg(short, long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Cut nothing off to make lines fit the terminal
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
+    #[command(flatten)]
+    pub(crate) output: ListOutput,
 }
 
 #[derive(Debug, clap::Args)]
@@ -128,15 +120,6 @@ pub(crate) struct BundleMake {
     #[arg(add = ArgValueCandidates::new(completion::images))]
     pub(crate) image: String,
 
-    /// Directory for the bundle
-    #[arg(short = 'o', long = "output", value_name = "DIR", default_value = ".")]
-    pub(crate) directory: PathBuf,
-
-    /// Print the path of the bundle on standard output and nothing else
-    #[arg(short, long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-
-    /// Print one JSON object on standard output
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: ArchiveOutput,
 }

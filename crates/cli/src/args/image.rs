@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
-use super::{KernelOptions, PullArgs, RegistryOptions};
+use super::{KernelOptions, ListOutput, PullArgs, RegistryOptions, RemoveOutput};
 use crate::completion;
 
 const IMAGE_HELP: &str = "\
@@ -126,17 +126,8 @@ pub(crate) enum ImageCommand {
 #[derive(Debug, clap::Args)]
 #[command(after_help = LS_HELP)]
 pub(crate) struct ImageLs {
-    /// Print the names and nothing else
-    #[arg(short, long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Cut nothing off to make lines fit the terminal
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
+    #[command(flatten)]
+    pub(crate) output: ListOutput,
 }
 
 #[derive(Debug, clap::Args)]
@@ -162,13 +153,8 @@ pub(crate) struct ImageRm {
     #[arg(long)]
     pub(crate) force: bool,
 
-    /// Print the names that are gone, and nothing else
-    #[arg(short, long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: RemoveOutput,
 }
 
 #[derive(Debug, clap::Args)]

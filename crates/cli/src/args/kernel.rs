@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
 
+use super::{ArchiveOutput, ListOutput, RemoveOutput};
 use crate::completion;
 
 const KERNEL_HELP: &str = "\
@@ -79,17 +80,8 @@ pub(crate) struct KernelLs {
     #[arg(long)]
     pub(crate) available: bool,
 
-    /// Print the names and nothing else
-    #[arg(short, long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Cut nothing off to make lines fit the terminal
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
+    #[command(flatten)]
+    pub(crate) output: ListOutput,
 }
 
 #[derive(Debug, clap::Args)]
@@ -118,13 +110,8 @@ pub(crate) struct KernelPull {
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Option<String>,
 
-    /// Print the kernel's name on standard output and nothing else
-    #[arg(short, long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-
-    /// Print one JSON object on standard output
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: KernelOutput,
 }
 
 #[derive(Debug, clap::Args)]
@@ -138,6 +125,13 @@ pub(crate) struct KernelImport {
     #[arg(long)]
     pub(crate) name: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) output: KernelOutput,
+}
+
+/// A kernel that came here: in a sentence, its name alone, or as JSON.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KernelOutput {
     /// Print the kernel's name on standard output and nothing else
     #[arg(short, long, conflicts_with = "json")]
     pub(crate) quiet: bool,
@@ -154,17 +148,8 @@ pub(crate) struct KernelExport {
     #[arg(add = ArgValueCandidates::new(completion::kernels))]
     pub(crate) name: String,
 
-    /// Directory for the archive
-    #[arg(short = 'o', long = "output", value_name = "DIR", default_value = ".")]
-    pub(crate) directory: PathBuf,
-
-    /// Print the path of the archive on standard output and nothing else
-    #[arg(short, long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-
-    /// Print one JSON object on standard output
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: ArchiveOutput,
 }
 
 #[derive(Debug, clap::Args)]
@@ -174,11 +159,6 @@ pub(crate) struct KernelRm {
     #[arg(required = true, value_name = "NAME", add = ArgValueCandidates::new(completion::kernels))]
     pub(crate) names: Vec<String>,
 
-    /// Print the names that are gone, and nothing else
-    #[arg(short, long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: RemoveOutput,
 }

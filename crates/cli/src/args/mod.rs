@@ -11,6 +11,7 @@ mod image;
 mod inspect;
 mod kernel;
 mod login;
+mod output;
 mod pull;
 mod registry;
 mod run;
@@ -30,9 +31,10 @@ pub(crate) use self::image::{
 };
 pub(crate) use self::inspect::{Cat, Ls, Stat};
 pub(crate) use self::kernel::{
-    Kernel, KernelCommand, KernelExport, KernelImport, KernelLs, KernelPull, KernelRm, KernelShow,
+    Kernel, KernelCommand, KernelExport, KernelImport, KernelLs, KernelOutput, KernelPull, KernelRm, KernelShow,
 };
 pub(crate) use self::login::{Login, Logout};
+pub(crate) use self::output::{ArchiveOutput, ListOutput, RemoveOutput};
 pub(crate) use self::pull::{KernelOptions, PullArgs};
 pub(crate) use self::registry::{CacheOption, HostOptions, Pull, RegistryOptions};
 pub(crate) use self::run::{Accel, Run, Way};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use banger_api::{Kind, Problem};
+use banger_api::{ErrorKind, Problem};
 use banger_client::EXIT_TAKEN;
 use banger_config::Directories;
 use banger_daemon::{Options, Socket, SocketError, document, serve};
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
 type Failure = (Problem, ExitCode);
 
 fn of(error: &dyn std::error::Error) -> Failure {
-    (Problem::of(Kind::Other, error), ExitCode::FAILURE)
+    (Problem::of(ErrorKind::Other, error), ExitCode::FAILURE)
 }
 
 fn print(document: &serde_json::Value) -> Result<ExitCode, Failure> {
@@ -105,7 +105,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
                 None => directories.socket().map_err(|error| of(&error))?,
             };
             Socket::bind(&path).map_err(|error| match error {
-                SocketError::Taken(_) => (Problem::of(Kind::Conflict, &error), ExitCode::from(EXIT_TAKEN)),
+                SocketError::Taken(_) => (Problem::of(ErrorKind::Conflict, &error), ExitCode::from(EXIT_TAKEN)),
                 error => of(&error),
             })?
         }

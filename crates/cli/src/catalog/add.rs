@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use banger_api::{Event, Kind, Observer, Problem};
+use banger_api::{ErrorKind, Event, Observer, Problem};
 use banger_catalog::bundle;
 use banger_catalog::limits::CATALOG_BYTES;
 use banger_catalog::{Catalog, Content, Entry, What};
@@ -72,7 +72,7 @@ fn relative(catalog: &Path, archive: &Path) -> Result<String, Problem> {
     let below = archive.strip_prefix(&directory).ok().and_then(Path::to_str);
     below.map(str::to_owned).ok_or_else(|| {
         let what = format!("{} is not in the directory of the catalog, nor below it", archive.display());
-        Problem::new(Kind::Usage, what).hint("--url URL says where it will be, or put it beside the catalog")
+        Problem::new(ErrorKind::Usage, what).hint("--url URL says where it will be, or put it beside the catalog")
     })
 }
 
@@ -106,7 +106,7 @@ impl Facts {
             },
         };
         let (sha256, size) = digest(path, watching)?;
-        let digest = format!("sha256:{sha256}").parse().map_err(|error| Problem::of(Kind::Other, &error))?;
+        let digest = format!("sha256:{sha256}").parse().map_err(|error| Problem::of(ErrorKind::Other, &error))?;
         let name = facts.name.or_else(|| name_in(path));
         Ok(Self { name, sha256, content: Some(Content { sha256: digest, size }), ..facts })
     }
@@ -126,7 +126,7 @@ impl Facts {
     fn entry(self, add: &CatalogAdd, url: String) -> Result<(Entry, String), Problem> {
         let name = add.name.clone().or(self.name).ok_or_else(|| {
             let what = format!("it is not known what is in {}", add.archive.display());
-            Problem::new(Kind::Usage, what).hint("say what it is called with --name NAME")
+            Problem::new(ErrorKind::Usage, what).hint("say what it is called with --name NAME")
         })?;
         let entry = Entry {
             what: if self.is_kernel { What::Kernel } else { What::Image },
@@ -147,12 +147,12 @@ impl Facts {
 fn neither(path: &Path, bundle: Problem, kernel: Problem) -> Problem {
     // What is wrong with the file itself is no question of what it is.
     for problem in [&bundle, &kernel] {
-        if matches!(problem.kind, Kind::NoSpace | Kind::NotFound) {
+        if matches!(problem.kind, ErrorKind::NoSpace | ErrorKind::NotFound) {
             return problem.clone();
         }
     }
     let mut problem =
-        Problem::new(Kind::Integrity, format!("{} is neither a bundle nor a kernel's archive", path.display()));
+        Problem::new(ErrorKind::Integrity, format!("{} is neither a bundle nor a kernel's archive", path.display()));
     let words = |name: &str, problem: Problem| {
         let all = [vec![problem.message], problem.causes].concat();
         format!("as {name}: {}", all.join(": "))
@@ -305,9 +305,9 @@ mod tests {
         let path = directory.path().join("x.tar.zst");
         std::fs::write(&path, "not an archive").unwrap();
         let problem = Facts::of(&path, &silent()).unwrap_err();
-        assert_eq!((problem.kind, problem.causes.len()), (Kind::Integrity, 2), "{problem:?}");
+        assert_eq!((problem.kind, problem.causes.len()), (ErrorKind::Integrity, 2), "{problem:?}");
         let missing = Facts::of(&directory.path().join("nothing"), &silent()).unwrap_err();
-        assert_eq!(missing.kind, Kind::NotFound);
+        assert_eq!(missing.kind, ErrorKind::NotFound);
     }
 
     #[test]
@@ -319,8 +319,8 @@ mod tests {
             std::fs::write(path, "").unwrap();
         }
         assert_eq!(relative(&catalog, &here.path().join("a/x")).unwrap(), "a/x");
-        assert_eq!(relative(&catalog, &there.path().join("x")).unwrap_err().kind, Kind::Usage);
-        assert_eq!(relative(&catalog, &here.path().join("none")).unwrap_err().kind, Kind::NotFound);
+        assert_eq!(relative(&catalog, &there.path().join("x")).unwrap_err().kind, ErrorKind::Usage);
+        assert_eq!(relative(&catalog, &here.path().join("none")).unwrap_err().kind, ErrorKind::NotFound);
     }
 
     #[test]
@@ -347,7 +347,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let archive = bundle(directory.path(), "web");
         let problem = Facts::of(&archive, &Watching(Arc::new(Cancelled(AtomicBool::new(true))))).unwrap_err();
-        assert_eq!(problem.kind, Kind::Cancelled);
+        assert_eq!(problem.kind, ErrorKind::Cancelled);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

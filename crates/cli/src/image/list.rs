@@ -5,24 +5,15 @@ use banger_api::image::Image;
 use super::kernel_of;
 use crate::args::{ImageLs, ServiceOptions};
 use crate::failure::Failure;
-use crate::output::{print, print_each, say};
+use crate::output::print_list;
 use crate::service;
 use crate::table::Table;
 use crate::text::{Bytes, Line, Moment};
 
 pub(crate) fn list(ls: &ImageLs, options: &ServiceOptions) -> Result<(), Failure> {
     let images = service::open(options)?.image_list()?;
-    if ls.json {
-        return print_each(&images);
-    }
-    if ls.quiet {
-        return images.iter().try_for_each(|image| print(&Line(&image.name).to_string()));
-    }
-    if images.is_empty() {
-        say("there is no image yet: `banger pull debian:bookworm` makes one");
-        return Ok(());
-    }
-    table(&images).print(ls.no_trunc)
+    let none = "there is no image yet: `banger pull debian:bookworm` makes one";
+    print_list(&ls.output, &images, |image| &image.name, table, none)
 }
 
 fn table(images: &[Image]) -> Table<5> {

@@ -1,19 +1,12 @@
 //! What to do about a machine that does not start.
 
-use banger_vm::{Error, ErrorKind};
+use banger_vm::Error;
 
-use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// An error of a machine, with what can be done about it.
 pub(super) fn of(error: &Error) -> Failure {
-    let exit = match error.kind() {
-        ErrorKind::Usage => Exit::Usage,
-        ErrorKind::NotFound => Exit::NotFound,
-        ErrorKind::NoSpace => Exit::NoSpace,
-        ErrorKind::Other => Exit::Other,
-    };
-    let failure = Failure::of(exit, error);
+    let failure = Failure::of(error.kind().into(), error);
     match error {
         Error::NoProgram { program } if program.starts_with("qemu") => failure
             .hint("install QEMU: Debian's package is qemu-system-x86, Fedora's qemu-kvm, Alpine's qemu-system-x86_64"),

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use banger_api::{Kind, Problem};
+use banger_api::{ErrorKind, Problem};
 use banger_config::Directories;
 use banger_ext4::read::{LastLink, Reader};
 use banger_operations::problem::of_store;
@@ -90,7 +90,7 @@ impl Place {
         let row = store.find(name).map_err(failure)?;
         let shared = if row.managed { store.image(&row.id).map_err(failure)? } else { None };
         if row.managed && shared.is_none() {
-            let problem = Problem::new(Kind::NotFound, format!("the image {name:?} has just been removed"));
+            let problem = Problem::new(ErrorKind::NotFound, format!("the image {name:?} has just been removed"));
             return Err(problem.into());
         }
         Ok(Some(Self::Kept { rootfs: row.rootfs, kernel: row.kernel, _shared: shared }))

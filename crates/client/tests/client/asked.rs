@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use banger_api::image::{ExportImage, Format, PullImage, PushImage, RegisterImage, RemoveImage, RenameImage};
 use banger_api::job::State;
 use banger_api::kernel::{ExportKernel, ImportKernel, PullKernel, RemoveKernel};
-use banger_api::{Event, Kind, Service};
+use banger_api::{ErrorKind, Event, Service};
 use banger_client::{Client, ConnectError};
 
 use super::{Running, Witness, wait_until};
@@ -29,7 +29,7 @@ fn everything_can_be_asked() {
     assert_eq!(client.image_show("b").unwrap().image.name, "b");
     // What is in a query is not what it looks like.
     let odd = client.image_show("a&image=b#% ü").unwrap_err();
-    assert_eq!((odd.kind, odd.message.as_str()), (Kind::NotFound, "there is no \"a&image=b#% ü\""));
+    assert_eq!((odd.kind, odd.message.as_str()), (ErrorKind::NotFound, "there is no \"a&image=b#% ü\""));
     assert_eq!(client.image_pull(&pull("bytes:1000", "c"), &observer).unwrap().name, "c");
     assert_eq!(
         client.image_promote(&banger_api::image::PromoteImage { image: "b".into() }, &observer).unwrap().name,
@@ -74,15 +74,15 @@ fn problems_arrive_as_they_are() {
     let _running = Running::start(&socket, &[]);
     let client = Client::connect(&socket).unwrap();
     let kinds = [
-        (Kind::Usage, "usage"),
-        (Kind::NotFound, "not_found"),
-        (Kind::Conflict, "conflict"),
-        (Kind::Unauthorized, "unauthorized"),
-        (Kind::Network, "network"),
-        (Kind::Integrity, "integrity"),
-        (Kind::NoSpace, "no_space"),
-        (Kind::Cancelled, "cancelled"),
-        (Kind::Other, "other"),
+        (ErrorKind::Usage, "usage"),
+        (ErrorKind::NotFound, "not_found"),
+        (ErrorKind::Conflict, "conflict"),
+        (ErrorKind::Unauthorized, "unauthorized"),
+        (ErrorKind::Network, "network"),
+        (ErrorKind::Integrity, "integrity"),
+        (ErrorKind::NoSpace, "no_space"),
+        (ErrorKind::Cancelled, "cancelled"),
+        (ErrorKind::Other, "other"),
     ];
     for (kind, name) in kinds {
         let source = format!("kind:{name}");
@@ -104,11 +104,11 @@ fn who_cancels_alone_cancels_the_job() {
         let pulling = scope.spawn(|| client.image_pull(&pull("until:/never/there", "a"), &observer));
         wait_until("an event", || !witness.events.lock().unwrap().is_empty());
         witness.cancel();
-        assert_eq!(pulling.join().unwrap().unwrap_err().kind, Kind::Cancelled);
+        assert_eq!(pulling.join().unwrap().unwrap_err().kind, ErrorKind::Cancelled);
     });
     // It has ended when the client returns, not some time later.
     assert_eq!(client.job(1).unwrap().state, State::Failed);
-    assert_eq!(client.image_pull(&pull("x", "b"), &observer).unwrap_err().kind, Kind::Cancelled);
+    assert_eq!(client.image_pull(&pull("x", "b"), &observer).unwrap_err().kind, ErrorKind::Cancelled);
     assert_eq!(client.jobs().unwrap().len(), 1);
 }
 
@@ -125,7 +125,7 @@ fn who_cancels_in_company_leaves_alone() {
         let staying = scope.spawn(|| client.image_pull(&request, &second));
         wait_until("two watchers", || client.jobs().unwrap().first().is_some_and(|job| job.watchers == 2));
         witness.cancel();
-        assert_eq!(leaving.join().unwrap().unwrap_err().kind, Kind::Cancelled);
+        assert_eq!(leaving.join().unwrap().unwrap_err().kind, ErrorKind::Cancelled);
         assert_eq!(client.job(1).unwrap().state, State::Running);
         std::fs::write(&go, "").unwrap();
         assert_eq!(staying.join().unwrap().unwrap().name, "a");
@@ -183,8 +183,12 @@ fn answers_that_make_no_sense_are_no_panic() {
         let socket = directory.path().join(number.to_string());
         liar(&socket, answer.into_bytes());
         let client = Client::connect(&socket).unwrap();
-        assert_eq!(client.image_list().unwrap_err().kind, Kind::Other, "{number}");
-        assert_eq!(client.image_pull(&pull("x", "a"), &Witness::new().1).unwrap_err().kind, Kind::Other, "{number}");
+        assert_eq!(client.image_list().unwrap_err().kind, ErrorKind::Other, "{number}");
+        assert_eq!(
+            client.image_pull(&pull("x", "a"), &Witness::new().1).unwrap_err().kind,
+            ErrorKind::Other,
+            "{number}"
+        );
     }
 }
 

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use banger_api::job::{End, Job, Outcome};
-use banger_api::{Event, Kind, Observer, Problem};
+use banger_api::{ErrorKind, Event, Observer, Problem};
 use tokio::sync::watch;
 
 pub(crate) use self::log::Log;
@@ -58,7 +58,7 @@ impl Jobs {
     pub(crate) fn submit(self: &Arc<Self>, plan: Plan, work: Work) -> Result<Job, Problem> {
         let mut state = self.lock();
         if state.stopping {
-            return Err(Problem::new(Kind::Conflict, "the daemon is about to end").hint("ask again"));
+            return Err(Problem::new(ErrorKind::Conflict, "the daemon is about to end").hint("ask again"));
         }
         // What is being cancelled is of no use to anybody who comes now.
         let others = || state.records.values().filter(|record| record.is_wanted());
@@ -67,11 +67,11 @@ impl Jobs {
         }
         if let Some(other) = others().find(|record| record.plan.excludes(&plan)) {
             let (number, subject) = (other.id, &plan.subject);
-            let problem = Problem::new(Kind::Conflict, format!("job {number} does something else with {subject}"));
+            let problem = Problem::new(ErrorKind::Conflict, format!("job {number} does something else with {subject}"));
             return Err(problem.hint(format!("wait until job {number} has ended, or cancel it")));
         }
         if state.records.values().filter(|record| !record.has_ended()).count() >= JOBS {
-            return Err(Problem::new(Kind::Conflict, format!("there are {JOBS} jobs already")));
+            return Err(Problem::new(ErrorKind::Conflict, format!("there are {JOBS} jobs already")));
         }
         state.last = state.last.saturating_add(1);
         let id = state.last;
@@ -130,7 +130,7 @@ impl Jobs {
         let mut state = self.lock();
         let active = state.records.values().filter(|record| !record.has_ended()).count();
         if active > 0 {
-            let problem = Problem::new(Kind::Conflict, format!("the daemon has {active} jobs to do"));
+            let problem = Problem::new(ErrorKind::Conflict, format!("the daemon has {active} jobs to do"));
             return Err(problem.hint("wait for them, or cancel them"));
         }
         state.stopping = true;
@@ -155,11 +155,11 @@ impl Jobs {
             let spawned = thread.spawn(move || {
                 let result = catch_unwind(AssertUnwindSafe(|| work(&observer)));
                 let bug =
-                    |_| Err(Problem::new(Kind::Other, "the job has met with a bug of banger's, and was given up"));
+                    |_| Err(Problem::new(ErrorKind::Other, "the job has met with a bug of banger's, and was given up"));
                 jobs.end(id, result.unwrap_or_else(bug));
             });
             if let Err(error) = spawned {
-                record.end(Err(Problem::new(Kind::Other, "cannot start a thread").because(&error)));
+                record.end(Err(Problem::new(ErrorKind::Other, "cannot start a thread").because(&error)));
             }
         }
         self.tell(state);
@@ -206,7 +206,7 @@ fn forget(state: &mut State) {
 }
 
 fn unknown(id: u64) -> Problem {
-    Problem::new(Kind::NotFound, format!("there is no job {id}")).hint("those that ended long ago are forgotten")
+    Problem::new(ErrorKind::NotFound, format!("there is no job {id}")).hint("those that ended long ago are forgotten")
 }
 
 /// Somebody watches a job.

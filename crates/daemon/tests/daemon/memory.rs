@@ -18,7 +18,7 @@ use banger_api::image::{
 };
 use banger_api::kernel::{ExportKernel, ImportKernel, Kernel, PullKernel, RemoveKernel};
 use banger_api::system::{API_VERSION, Info, Part, PruneRequest, Pruned, PrunedItem, Usage, UsagePart};
-use banger_api::{Event, Kind, Observer, Problem, Result, Service};
+use banger_api::{ErrorKind, Event, Observer, Problem, Result, Service};
 
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
@@ -30,13 +30,13 @@ pub(crate) struct Memory {
 const DIGEST: &str = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
 
 fn missing(what: &str) -> Problem {
-    Problem::new(Kind::NotFound, format!("there is no {what:?}"))
+    Problem::new(ErrorKind::NotFound, format!("there is no {what:?}"))
 }
 
 fn named(name: &str) -> Result<&str> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     if name.is_empty() || !name.bytes().all(fits) {
-        return Err(Problem::new(Kind::Usage, format!("{name:?} is no name")));
+        return Err(Problem::new(ErrorKind::Usage, format!("{name:?} is no name")));
     }
     Ok(name)
 }
@@ -72,7 +72,7 @@ impl Memory {
     fn keep(&self, image: Image) -> Result<Image> {
         let mut images = self.images.lock().unwrap();
         if images.contains_key(&image.name) {
-            return Err(Problem::new(Kind::Conflict, format!("there is an image {:?} already", image.name)));
+            return Err(Problem::new(ErrorKind::Conflict, format!("there is an image {:?} already", image.name)));
         }
         images.insert(image.name.clone(), image.clone());
         Ok(image)
@@ -121,7 +121,7 @@ fn obey(source: &str, observer: &Arc<dyn Observer>) -> Result<()> {
         }
         "kind" => {
             let kind = serde_json::from_value(serde_json::json!(value));
-            let kind = kind.map_err(|_| Problem::new(Kind::Usage, format!("there is no kind {value:?}")))?;
+            let kind = kind.map_err(|_| Problem::new(ErrorKind::Usage, format!("there is no kind {value:?}")))?;
             return Err(Problem::new(kind, format!("failed by {value}")));
         }
         _ => {}

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use banger_disk::copy::{Copied, copy};
-use banger_disk::{Error, Kind, Silent};
+use banger_disk::{Error, ErrorKind, Silent};
 use proptest::prelude::*;
 
 use crate::judge;
@@ -67,7 +67,7 @@ fn between_file_systems_too() {
     for number in 0..8 {
         let target = memory.at(&format!("copy {number}"));
         let Err(error) = copy(&at("target"), &target, &Silent) else { continue };
-        assert_eq!(error.kind(), Kind::NoSpace, "{error}");
+        assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
         assert!(error.to_string().starts_with("cannot write "), "{error}");
         assert!(!target.exists());
         return;
@@ -100,13 +100,13 @@ fn what_cannot_be_copied_leaves_nothing() {
     plant(&at("source"));
     fs::write(at("there"), "somebody's").unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    type Case<'a> = (&'a str, &'a str, Kind, &'a str);
+    type Case<'a> = (&'a str, &'a str, ErrorKind, &'a str);
     let table: [Case<'_>; 5] = [
-        ("absent", "target", Kind::NotFound, "cannot open "),
-        ("source", "there", Kind::Conflict, "cannot create "),
-        ("source", "absent/target", Kind::NotFound, "cannot create "),
-        (".", "target", Kind::Usage, "neither a file nor a block device"),
-        ("pipe", "target", Kind::Usage, "neither a file nor a block device"),
+        ("absent", "target", ErrorKind::NotFound, "cannot open "),
+        ("source", "there", ErrorKind::Conflict, "cannot create "),
+        ("source", "absent/target", ErrorKind::NotFound, "cannot create "),
+        (".", "target", ErrorKind::Usage, "neither a file nor a block device"),
+        ("pipe", "target", ErrorKind::Usage, "neither a file nor a block device"),
     ];
     for (source, target, kind, message) in table {
         let error = copy(&at(source), &at(target), &Silent).unwrap_err();

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use banger_disk::{Error, Exported, Format, Kind, Raw, Silent, export};
+use banger_disk::{Error, ErrorKind, Exported, Format, Raw, Silent, export};
 
 use crate::fixture;
 use crate::judge;
@@ -53,7 +53,7 @@ fn a_file_of_each_kind_appears_complete() {
         }
         // Twice the same, over what is there only when told to.
         let error = export(image.path(), format, &target, false, &Silent).unwrap_err();
-        assert_eq!(error.kind(), Kind::Conflict);
+        assert_eq!(error.kind(), ErrorKind::Conflict);
         assert!(error.to_string().ends_with(" exists already"), "{error}");
         fs::write(&target, "another").unwrap();
         export(image.path(), format, &target, true, &Silent).unwrap();
@@ -80,11 +80,11 @@ fn what_fails_or_is_cancelled_leaves_what_was_there() {
             assert!(matches!(error, Error::Cancelled), "{format:?} after {patience}: {error}");
         }
         let table = [
-            (image.path().with_extension("absent"), target.clone(), Kind::NotFound),
-            (directory.path().to_owned(), target.clone(), Kind::Usage),
-            (image.path().to_owned(), directory.path().to_owned(), Kind::Usage),
-            (image.path().to_owned(), image.path().to_owned(), Kind::Usage),
-            (image.path().to_owned(), directory.path().join("absent/target"), Kind::NotFound),
+            (image.path().with_extension("absent"), target.clone(), ErrorKind::NotFound),
+            (directory.path().to_owned(), target.clone(), ErrorKind::Usage),
+            (image.path().to_owned(), directory.path().to_owned(), ErrorKind::Usage),
+            (image.path().to_owned(), image.path().to_owned(), ErrorKind::Usage),
+            (image.path().to_owned(), directory.path().join("absent/target"), ErrorKind::NotFound),
         ];
         for (image, target, kind) in table {
             let error = export(&image, format, &target, true, &Silent).unwrap_err();
@@ -97,7 +97,7 @@ fn what_fails_or_is_cancelled_leaves_what_was_there() {
     let text = directory.path().join("text");
     fs::write(&text, "text").unwrap();
     let error = export(&text, Format::Tar, &target, true, &Silent).unwrap_err();
-    assert_eq!(error.kind(), Kind::Integrity, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
     assert!(error.to_string().starts_with("cannot read the file system in "), "{error}");
     assert_eq!(fs::read(&target).unwrap(), b"before");
     assert!(Raw::open(image.path()).is_ok());

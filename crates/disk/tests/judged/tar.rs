@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, lchown, symlink};
 use std::path::Path;
 
 use banger_disk::diff::{Options, diff};
-use banger_disk::{Error, Files, Kind, Silent, tar};
+use banger_disk::{Error, ErrorKind, Files, Silent, tar};
 use banger_ext4::spec::FileType;
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
@@ -204,7 +204,7 @@ fn what_is_not_taken_is_an_error_wherever_it_stops() {
     tar::write(&files, &mut Full(length), &Silent).unwrap();
     for room in (0..length).step_by(length / 50).chain([length - 1, length - 512, length - 1024]) {
         let error = tar::write(&files, &mut Full(room), &Silent).unwrap_err();
-        assert_eq!(error.kind(), Kind::NoSpace, "{room}: {error}");
+        assert_eq!(error.kind(), ErrorKind::NoSpace, "{room}: {error}");
     }
     let patient = Watcher::default();
     tar::write(&files, &mut io::sink(), &patient).unwrap();
@@ -246,7 +246,7 @@ fn files_that_share_blocks_do_not_fill_the_disk() {
         file.write_all_at(&inode, *place).unwrap();
     }
     let error = tar::write(&Files::open(image.path()).unwrap(), &mut io::sink(), &Silent).unwrap_err();
-    assert_eq!(error.kind(), Kind::Integrity);
+    assert_eq!(error.kind(), ErrorKind::Integrity);
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("belong to others too"), "{cause}");
 }
@@ -294,11 +294,11 @@ proptest! {
         }
         let Ok(files) = Files::open(image.path()) else { return Ok(()) };
         if let Err(error) = tar::write(&files, &mut io::sink(), &Silent) {
-            prop_assert_eq!(error.kind(), Kind::Integrity, "{}", error);
+            prop_assert_eq!(error.kind(), ErrorKind::Integrity, "{}", error);
         }
         let found = diff(&files, &files, Options { times: true }, &Silent, &mut |difference| panic!("{difference:?}"));
         if let Err(error) = found {
-            prop_assert_eq!(error.kind(), Kind::Integrity, "{}", error);
+            prop_assert_eq!(error.kind(), ErrorKind::Integrity, "{}", error);
         }
     }
 }

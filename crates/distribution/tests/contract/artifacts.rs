@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use banger_disk::{Observer, Silent as Unobserved};
-use banger_distribution::{Artifact, Error, Kind, Package, artifact, recognise};
+use banger_distribution::{Artifact, Error, ErrorKind, Package, artifact, recognise};
 use banger_oci::cache::Cache;
 use banger_oci::{Digest, MediaType, Platform};
 use banger_registry::{Event, Platforms, Progress, Pull, Registry as Pulls, Silent};
@@ -140,11 +140,11 @@ fn files_that_no_artifact_is_made_of() {
         let error = artifact::make(&facts(), &path, None, &Unobserved).expect_err(name);
         assert!(matches!(error, Error::Archive { .. }), "{name}: {error:?}");
         assert!(error.to_string().contains(name), "{error}");
-        assert_eq!(error.kind(), Kind::Integrity);
+        assert_eq!(error.kind(), ErrorKind::Integrity);
     }
     let missing = directory.path().join("missing");
     let error = artifact::make(&facts(), &missing, None, &Unobserved).expect_err("missing");
-    assert_eq!(error.kind(), Kind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     let error = artifact::make(&facts(), directory.path(), None, &Unobserved).expect_err("a directory");
     assert!(matches!(error, Error::Io { .. }), "{error:?}");
 }
@@ -160,7 +160,7 @@ fn who_may_not_push_is_told() {
     let reference = registry.reference("team/debian:1");
     for password in [None, Some("wrong")] {
         let error = package.push(&client(password), &reference).expect_err("refused");
-        assert_eq!(error.kind(), Kind::Unauthorized, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
         assert!(error.to_string().contains("an upload to"), "{error}");
     }
     package.push(&client(Some(USER.1)), &reference).expect("pushed");
@@ -200,12 +200,12 @@ fn it_ends_when_nobody_wants_it() {
     let directory = tempfile::tempdir().unwrap();
     let bundle = archive(directory.path(), "bundle", &noise(8 << 20, 1));
     let error = artifact::make(&facts(), &bundle, None, &Halfway::default()).expect_err("cancelled");
-    assert_eq!(error.kind(), Kind::Cancelled, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
 
     let registry = Registry::open();
     let reference = registry.reference("team/debian:1");
     let error =
         package(&bundle, None).push(&watched(None, Arc::new(Halfway::default())), &reference).expect_err("cancelled");
-    assert_eq!(error.kind(), Kind::Cancelled, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
     client(None).head(&reference).expect_err("there is no such image");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use banger_disk::{Observer, Silent as Unobserved};
 use banger_distribution::containerdisk::{self, Boot};
-use banger_distribution::{Kind, Package};
+use banger_distribution::{ErrorKind, Package};
 
 use crate::files::{facts, noise, rootfs};
 use crate::registry::{Registry, ask, client, judges};
@@ -128,7 +128,7 @@ fn what_is_missing_is_named() {
     ];
     for case in cases {
         let error = case.expect_err("missing");
-        assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
         assert!(error.to_string().contains("missing"), "{error}");
     }
 }
@@ -154,7 +154,7 @@ fn it_ends_when_nobody_wants_it() {
         let patience = Patience(AtomicU64::new(reports));
         let error =
             containerdisk::make(&facts(), &files.rootfs, None, directory.path(), &patience).expect_err("cancelled");
-        assert_eq!(error.kind(), Kind::Cancelled, "{reports}: {error:?}");
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{reports}: {error:?}");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), before, "{reports}: nothing is left");
     }
 }

@@ -50,7 +50,7 @@ fn of_file(bytes: &[u8]) -> Result<Image> {
 
 #[test]
 fn kernels_say_what_they_are() {
-    let riscv = with(image(), &[(0x38, b"RSC\x05")]);
+    let riscv = with(image("6.1.0-arm64"), &[(0x38, b"RSC\x05")]);
     for (file, format, architecture, version) in [
         (bzimage("6.1.0-9-cloud-amd64"), Format::BzImage, "amd64", Some("6.1.0-9-cloud-amd64")),
         (bzimage("../../etc"), Format::BzImage, "amd64", None),
@@ -59,8 +59,8 @@ fn kernels_say_what_they_are() {
         (with(bzimage("6.1.0"), &[(0x20e, &[0, 0])]), Format::BzImage, "amd64", None),
         (with(bzimage("6.1.0"), &[(0x20e, &[0xff, 0xff])]), Format::BzImage, "amd64", None),
         (with(bzimage("6.1.0"), &[(0x1f1, &[1]), (0x1f4, &[0x40])]), Format::BzImage, "amd64", Some("6.1.0")),
-        (image(), Format::Image, "arm64", Some("6.1.0-arm64")),
-        (image()[..0x40].to_vec(), Format::Image, "arm64", None),
+        (image("6.1.0-arm64"), Format::Image, "arm64", Some("6.1.0-arm64")),
+        (image("6.1.0-arm64")[..0x40].to_vec(), Format::Image, "arm64", None),
         (riscv, Format::Image, "riscv64", Some("6.1.0-arm64")),
         (elf(2, 1, BANNER), Format::Vmlinux, "amd64", Some("6.1.0+")),
         (with(elf(3, 1, BANNER), &[(18, &[183])]), Format::Vmlinux, "arm64", Some("6.1.0+")),
@@ -120,7 +120,7 @@ fn kernels_that_are_cut_off_are_damaged() {
     for (file, reason) in [
         (with(bzimage("6.1.0"), &[(0x1f1, &[1]), (0x1f4, &[0x42])]), "it is shorter than its header says"),
         (elf(2, 1, BANNER)[..150].to_vec(), "it is shorter than its program headers say"),
-        (zboot("gzip", &gzip(&image()))[..100].to_vec(), "it is shorter than its header says"),
+        (zboot("gzip", &gzip(&image("6.1.0-arm64")))[..100].to_vec(), "it is shorter than its header says"),
         (b"MZ\0\0zimg\0".to_vec(), "it ends within its header"),
     ] {
         let error = of_file(&file).unwrap_err().to_string();
@@ -132,11 +132,11 @@ fn kernels_that_are_cut_off_are_damaged() {
 fn compressed_kernels_are_known_and_can_be_unpacked() {
     let directory = tempfile::tempdir().unwrap();
     let (path, to) = (directory.path().join("kernel"), directory.path().join("to"));
-    let zstd = zstd::encode_all(&image()[..], 1).unwrap();
+    let zstd = zstd::encode_all(&image("6.1.0-arm64")[..], 1).unwrap();
     for (file, wrapping) in [
-        (gzip(&image()), "a gzip file"),
+        (gzip(&image("6.1.0-arm64")), "a gzip file"),
         (zstd.clone(), "a zstd file"),
-        (zboot("gzip", &gzip(&image())), "an EFI program (zboot)"),
+        (zboot("gzip", &gzip(&image("6.1.0-arm64"))), "an EFI program (zboot)"),
         (zboot("zstd22", &[&zstd[..], b"size"].concat()), "an EFI program (zboot)"),
     ] {
         std::fs::write(&path, &file).unwrap();
@@ -145,13 +145,13 @@ fn compressed_kernels_are_known_and_can_be_unpacked() {
         assert!(error.hint().unwrap().contains("kernel import"));
         let Seen::Wrapped(payload) = look_at(&path).unwrap() else { panic!("{wrapping}") };
         payload.unpack(&path, &to, &()).unwrap();
-        assert_eq!(std::fs::read(&to).unwrap(), image());
+        assert_eq!(std::fs::read(&to).unwrap(), image("6.1.0-arm64"));
         std::fs::remove_file(&to).unwrap();
     }
     for (file, expected) in [
         (zboot("lzma", b"..."), "kernel is a kernel compressed with lzma, which cannot be unpacked here"),
         (zboot("gzip", b"..."), "kernel is damaged: it cannot be decompressed: "),
-        (zboot("gzip", &gzip(&image())[..50]), "kernel is damaged: it cannot be decompressed: "),
+        (zboot("gzip", &gzip(&image("6.1.0-arm64"))[..50]), "kernel is damaged: it cannot be decompressed: "),
     ] {
         std::fs::write(&path, &file).unwrap();
         let Seen::Wrapped(payload) = look_at(&path).unwrap() else { panic!("{expected}") };
@@ -221,10 +221,10 @@ proptest! {
     ) {
         let mut bytes = match which {
             0 => bzimage("6.1.0"),
-            1 => image(),
+            1 => image("6.1.0-arm64"),
             2 => elf(2, 1, BANNER),
-            3 => zboot("gzip", &gzip(&image())),
-            4 => gzip(&image()),
+            3 => zboot("gzip", &gzip(&image("6.1.0-arm64"))),
+            4 => gzip(&image("6.1.0-arm64")),
             5 => crate::testing::cpio(),
             _ => Vec::new(),
         };

@@ -42,12 +42,12 @@ fn directories_are_copied_and_completed() {
 fn an_image_that_is_compressed_is_unpacked() {
     let directory = tempfile::tempdir().unwrap();
     let source = empty(directory.path(), "source");
-    write(&source, &[("vmlinuz-6.1.0-arm64", &gzip(&image()))]);
+    write(&source, &[("vmlinuz-6.1.0-arm64", &gzip(&image("6.1.0-arm64")))]);
     let into = empty(directory.path(), "into");
     let imported = import(&source, &into, &()).unwrap();
     assert_eq!((imported.triple.format, imported.triple.architecture), (Format::Image, "arm64"));
     assert_eq!(imported.name.as_deref(), Some("linux-6.1.0-arm64"));
-    assert_eq!(std::fs::read(into.join("Image")).unwrap(), image());
+    assert_eq!(std::fs::read(into.join("Image")).unwrap(), image("6.1.0-arm64"));
     assert_eq!(files(&into), ["Image -r--r--r--"]);
 }
 
@@ -71,7 +71,7 @@ fn what_has_no_kernel_in_it_is_refused_for_what_it_is() {
         ("vmlinuz", bzimage("6.1.0"), format!("vmlinuz {not} a kernel alone: name the directory that it is in")),
         (
             "image.zst",
-            zstd::encode_all(&image()[..], 1).unwrap(),
+            zstd::encode_all(&image("6.1.0-arm64")[..], 1).unwrap(),
             format!("{not} a kernel alone: name the directory that it is in"),
         ),
         ("empty", Vec::new(), format!("empty {not} an empty file")),

@@ -10,7 +10,7 @@
 mod archive;
 mod import;
 mod package;
-#[path = "../../src/testing.rs"]
+#[path = "../../src/testing/mod.rs"]
 mod testing;
 
 use std::path::Path;

@@ -88,7 +88,7 @@ fn hostile_members_are_harmless() {
             }
         }
         let error = open_archive(&tar.finish()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert_eq!(error.kind(), ErrorKind::Integrity);
         assert!(error.to_string().contains(text), "{target}: {error}");
     }
 }
@@ -128,7 +128,7 @@ fn a_document_that_occurs_twice_is_ambiguous() {
         let mut tar = layout.archive();
         tar.file(document, &std::fs::read(layout.path().join(document)).unwrap());
         let error = open_archive(&tar.finish()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert_eq!(error.kind(), ErrorKind::Integrity);
         assert!(error.to_string().contains("more than once"), "{error}");
     }
 }
@@ -151,7 +151,7 @@ fn damaged_archives() {
         match open_archive(&good[..length]) {
             Ok(image) => assert_eq!(contents(&image), [b"the only layer"]),
             Err(error) => assert!(
-                matches!(error.kind(), ErrorKind::Malformed | ErrorKind::NotFound),
+                matches!(error.kind(), ErrorKind::Integrity | ErrorKind::NotFound),
                 "{length}: {}",
                 chain(&error)
             ),
@@ -189,7 +189,7 @@ fn endless_headers_are_refused() {
     }
     for (case, tar) in [("2 GiB", &large), ("map", &map), ("names", &chain_of_names)] {
         let error = open_archive(&tar.finish()).expect_err(case);
-        assert_eq!(error.kind(), ErrorKind::Malformed, "{case}: {}", chain(&error));
+        assert_eq!(error.kind(), ErrorKind::Integrity, "{case}: {}", chain(&error));
     }
     assert!(matches!(open_archive(&endless.finish()), Err(Error::Missing { .. })));
 }
@@ -274,7 +274,7 @@ fn damaged_compression_is_malformed() {
         ("zstd window", &window),
     ] {
         let error = open_archive(bytes).expect_err(case);
-        assert_eq!(error.kind(), ErrorKind::Malformed, "{case}: {}", chain(&error));
+        assert_eq!(error.kind(), ErrorKind::Integrity, "{case}: {}", chain(&error));
         assert!(error.to_string().contains("cannot be decompressed"), "{case}: {error}");
     }
     for (magic, program) in [(&b"\xfd7zXZ\0"[..], "xz"), (b"BZh91AY", "bzip2")] {

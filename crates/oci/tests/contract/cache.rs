@@ -363,7 +363,7 @@ fn documents_are_checked_and_removed_when_damaged() {
     assert!(scratch.cache.document(&manifest, 10, "the manifest").unwrap().is_none());
     assert_eq!(scratch.files(), (vec![], vec![]));
     let error = scratch.cache.add(&manifest, b"[]").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert_eq!(error.kind(), ErrorKind::Integrity);
     assert_eq!(scratch.files(), (vec![], vec![]));
     scratch.cache.add(&manifest, b"{}").unwrap();
     // What is there is not written again.
@@ -459,13 +459,13 @@ fn directories_that_cannot_are_named_with_the_reason() {
     fs::write(path("blobs/oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     fs::write(path("blobs/blobs/sha256"), "").unwrap();
     for (name, kind, text) in [
-        ("file", ErrorKind::Malformed, "it is not a directory"),
-        ("file/below", ErrorKind::Io, "Not a directory"),
+        ("file", ErrorKind::Integrity, "it is not a directory"),
+        ("file/below", ErrorKind::Other, "Not a directory"),
         ("photos", ErrorKind::Unsupported, "cat.jpg"),
         ("version", ErrorKind::Unsupported, "2.0.0"),
-        ("garbage", ErrorKind::Malformed, "cannot be understood"),
-        ("large", ErrorKind::Malformed, "too large"),
-        ("blobs", ErrorKind::Malformed, "blobs/sha256: it is not a directory"),
+        ("garbage", ErrorKind::Integrity, "cannot be understood"),
+        ("large", ErrorKind::Integrity, "too large"),
+        ("blobs", ErrorKind::Integrity, "blobs/sha256: it is not a directory"),
     ] {
         let error = Cache::open(&path(name)).unwrap_err();
         let told = chain(&error);
@@ -494,7 +494,7 @@ fn an_index_that_is_garbage_is_told_and_left_alone() {
         for error in errors {
             let told = chain(&error);
             assert!(told.contains(index.to_str().unwrap()) && told.contains("if it is removed"), "{told}");
-            assert_eq!(error.kind(), ErrorKind::Malformed);
+            assert_eq!(error.kind(), ErrorKind::Integrity);
         }
         assert_eq!(fs::read_to_string(&index).unwrap(), garbage);
         // As the error says.

@@ -30,7 +30,7 @@ fn hostile_manifests_and_indexes() {
     let many = json!({ "schemaVersion": 2, "config": config, "layers": vec![&layer; limits::LAYERS + 1] });
     let manifest = |text: &str| text.replace("CONFIG", &config.to_string()).replace("LAYER", &layer.to_string());
 
-    let malformed = ErrorKind::Malformed;
+    let malformed = ErrorKind::Integrity;
     let unsupported = ErrorKind::Unsupported;
     let cases: Vec<(&str, &str, String, ErrorKind, &str)> = vec![
         ("both", MANIFEST, both.to_string(), malformed, "both an index and a manifest"),
@@ -155,7 +155,7 @@ fn an_index_nested_in_itself_cannot_exist_and_is_not_followed() {
     let layout = Layout::new();
     let chain: Value = (0..4).fold(layout.image(&host(), &[b"x"]), |inner, _| layout.nested(&[inner]));
     layout.index(&[chain]);
-    assert_eq!(layout.open("").unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(layout.open("").unwrap_err().kind(), ErrorKind::Integrity);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn diff_ids_and_layers_pair_up() {
             matches!(&error, Error::DiffIds { layers: l, diff_ids: d, .. } if *l == layers && *d == diff_ids.len()),
             "{error}"
         );
-        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert_eq!(error.kind(), ErrorKind::Integrity);
     }
 }
 

@@ -189,7 +189,7 @@ fn a_tampered_manifest_or_config_is_detected() {
             let error = layout.open("").unwrap_err();
             assert!(matches!(&error, Error::Integrity { .. }), "{which}: {error}");
             assert!(error.to_string().starts_with(which), "{error}");
-            assert_eq!(error.kind(), ErrorKind::Malformed);
+            assert_eq!(error.kind(), ErrorKind::Integrity);
         }
     }
 }
@@ -271,7 +271,7 @@ fn what_is_no_layout_says_what_it_is() {
     assert_eq!(layout.open("").unwrap_err().kind(), ErrorKind::Unsupported);
     for marker in [&b""[..], b"{}", b"[]", &[b' '; 5000]] {
         layout.write("oci-layout", marker);
-        assert_eq!(layout.open("").unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(layout.open("").unwrap_err().kind(), ErrorKind::Integrity);
     }
 
     let layout = simple();

@@ -133,7 +133,7 @@ fn indexes_inside_indexes_are_searched_to_the_limit() {
 
     layout.index(&[layout.nested(&[second])]);
     let error = opened(&layout, "linux/amd64").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(error.to_string().contains("lies inside more than 2 other indexes"), "{error}");
     let error = layout.open(&format!("@{}", digest_of(&image))).unwrap_err();
     assert!(error.to_string().contains("lies inside"), "{error}");

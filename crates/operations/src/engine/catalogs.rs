@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use banger_api::catalog::{self, Offer};
 use banger_api::registry::{PullPolicy, RegistryAccess};
-use banger_api::{Observer, Result};
+use banger_api::{ErrorKind, Observer, Result};
+use banger_catalog::Error;
 use banger_catalog::document::What;
-use banger_catalog::error::{Error, Kind};
 use banger_catalog::fetch::{Answer, Fetch, FetchError};
 use banger_catalog::lookup;
 use banger_catalog::source::{self, CatalogSource, Context};
@@ -102,18 +102,7 @@ struct Http(Client);
 
 impl Fetch for Http {
     fn get(&self, url: &str, offset: u64) -> std::result::Result<Answer, FetchError> {
-        let got = self.0.get(url, offset).map_err(|error| {
-            let kind = match error.kind() {
-                banger_oci::ErrorKind::Usage => Kind::Usage,
-                banger_oci::ErrorKind::NotFound => Kind::NotFound,
-                banger_oci::ErrorKind::Malformed => Kind::Integrity,
-                banger_oci::ErrorKind::Unauthorized => Kind::Unauthorized,
-                banger_oci::ErrorKind::Cancelled => Kind::Cancelled,
-                banger_oci::ErrorKind::Network => Kind::Network,
-                _ => Kind::Other,
-            };
-            FetchError::new(kind, error)
-        })?;
+        let got = self.0.get(url, offset).map_err(|error| FetchError::new(error.kind(), error))?;
         let (offset, total) = (got.offset, got.total);
         let body: Box<dyn Read + Send> = Box::new(got.body);
         Ok(Answer { offset, total, body })
@@ -125,6 +114,6 @@ struct Offline;
 
 impl Fetch for Offline {
     fn get(&self, _url: &str, _offset: u64) -> std::result::Result<Answer, FetchError> {
-        Err(FetchError::new(Kind::Network, "nothing is to be downloaded"))
+        Err(FetchError::new(ErrorKind::Network, "nothing is to be downloaded"))
     }
 }

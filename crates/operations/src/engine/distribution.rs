@@ -8,7 +8,7 @@ use std::sync::Arc;
 use banger_api::catalog::{Archive, MakeBundle, What};
 use banger_api::event::{self, Event, Step};
 use banger_api::image::{ExportImage, Exported, Form, Format, PushImage, Pushed};
-use banger_api::{Kind, Observer, Problem, Result};
+use banger_api::{ErrorKind, Observer, Problem, Result};
 use banger_catalog::bundle::{self, Manifest};
 use banger_distribution::{Facts, Package, artifact, containerdisk};
 use banger_kernel::archive;
@@ -111,7 +111,7 @@ pub(super) fn push(engine: &Engine, request: &PushImage, observer: &Arc<dyn Obse
 
 fn facts(row: &Row) -> Result<Facts> {
     let platform = platform(row).parse();
-    let platform = platform.map_err(|error: PlatformError| Problem::of(Kind::Integrity, &error))?;
+    let platform = platform.map_err(|error: PlatformError| Problem::of(ErrorKind::Integrity, &error))?;
     Ok(Facts { name: row.name.clone(), platform })
 }
 

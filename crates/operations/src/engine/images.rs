@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use banger_api::event::Step;
 use banger_api::image::{History, Image, ImageDetails, PromoteImage, RegisterImage, RemoveImage, Removed, RenameImage};
-use banger_api::{Kind, Observer, Problem, Result, Silent, time};
+use banger_api::{ErrorKind, Observer, Problem, Result, Silent, time};
 use banger_ext4::read::{LastLink, Reader};
 use banger_protocol::paths;
 use banger_protocol::settings::Guest;
@@ -81,7 +81,7 @@ pub(super) fn remove(engine: &Engine, request: &RemoveImage) -> Result<Removed> 
     let names: Vec<String> = found.into_iter().map(|row| row.name).collect();
     if names.len() > 1 && !request.force {
         let what = format!("{} has several names: {}", request.image, names.join(", "));
-        return Err(Problem::new(Kind::Conflict, what).hint("name one of them, or remove them all with --force"));
+        return Err(Problem::new(ErrorKind::Conflict, what).hint("name one of them, or remove them all with --force"));
     }
     let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
     let freed = engine.store.remove(&wanted).map_err(|error| of_store(&error))?;
@@ -132,7 +132,7 @@ fn examine(path: &Path) -> Result<(u64, Option<image::Boot>)> {
     let file = std::fs::File::open(path).map_err(|error| of_file("open", path, &error))?;
     let metadata = file.metadata().map_err(|error| of_file("read", path, &error))?;
     let reader = Reader::open(file).map_err(|error| {
-        Problem::new(Kind::Integrity, format!("{} is not an ext4 image", path.display())).because(&error)
+        Problem::new(ErrorKind::Integrity, format!("{} is not an ext4 image", path.display())).because(&error)
     })?;
     let guest = || {
         let inode = reader.lookup(paths::GUEST.as_bytes(), LastLink::Follow).ok()?;

@@ -8,7 +8,7 @@ use banger_api::event::{Event, File, Step};
 use banger_api::image::Removed;
 use banger_api::kernel::{ExportKernel, ImportKernel, Kernel, PullKernel, RemoveKernel};
 use banger_api::registry::RegistryAccess;
-use banger_api::{Kind, Observer, Problem, Result, time};
+use banger_api::{ErrorKind, Observer, Problem, Result, time};
 use banger_catalog::document;
 use banger_catalog::download::Downloads;
 use banger_catalog::source::Offer;
@@ -33,7 +33,7 @@ pub(super) fn look_up(engine: &Engine, name: &str, architecture: &str, observer:
     catalogs::look_up(engine, what, name, architecture, &access, observer).map_err(|error| match error {
         banger_catalog::error::Error::NotFound(_) => {
             let problem =
-                Problem::new(Kind::NotFound, format!("there is no kernel {name:?} here, and no catalog has it"));
+                Problem::new(ErrorKind::NotFound, format!("there is no kernel {name:?} here, and no catalog has it"));
             problem.because(&error).hint("`banger kernel ls --available` shows all that there are")
         }
         error => of_catalog(&error),
@@ -48,7 +48,7 @@ pub(super) fn pull(engine: &Engine, request: &PullKernel, observer: &Arc<dyn Obs
     step(observer, Step::Resolve, &request.name);
     let offer = look_up(engine, &request.name, architecture, observer)?;
     let content = offer.content().ok_or_else(|| {
-        Problem::new(Kind::Integrity, format!("{} of {} has no file", offer.entry.name, offer.catalog))
+        Problem::new(ErrorKind::Integrity, format!("{} of {} has no file", offer.entry.name, offer.catalog))
     })?;
     let digest = content.sha256.to_string();
     let file = File { digest: digest.clone(), size: content.size, cached: false };
@@ -73,7 +73,7 @@ pub(super) fn import(engine: &Engine, request: &ImportKernel, observer: &Arc<dyn
     let unnamed = engine.store.stage_kernel_unnamed().map_err(|error| of_store(&error))?;
     let imported = unpack(&request.from, unnamed.path(), &source, observer)?;
     let name = imported.name.clone().ok_or_else(|| {
-        Problem::new(Kind::Usage, format!("the kernel in {source} does not say its version"))
+        Problem::new(ErrorKind::Usage, format!("the kernel in {source} does not say its version"))
             .hint("name it with --name")
     })?;
     let reservation = engine.store.reserve_kernel(&name).map_err(|error| of_store(&error))?;
@@ -95,7 +95,7 @@ fn take(
     let triple = unpack(from, staging.path(), source, observer)?.triple;
     if let Some(wanted) = architecture.filter(|wanted| *wanted != triple.architecture) {
         let what = format!("the kernel of {source} is for {}, not for {wanted}", triple.architecture);
-        return Err(Problem::new(Kind::Integrity, what));
+        return Err(Problem::new(ErrorKind::Integrity, what));
     }
     step(observer, Step::Publish, name);
     publish(staging, triple, source.to_owned(), observer)

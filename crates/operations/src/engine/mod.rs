@@ -23,7 +23,7 @@ use banger_api::image::{
 };
 use banger_api::kernel::{ExportKernel, ImportKernel, Kernel, PullKernel, RemoveKernel};
 use banger_api::system::{Info, PruneRequest, Pruned, Usage};
-use banger_api::{Kind, Observer, Result, Service};
+use banger_api::{ErrorKind, Observer, Result, Service};
 use banger_config::{Directories, Settings};
 use banger_store::Store;
 
@@ -70,7 +70,7 @@ impl Engine {
 /// Where the disk of the store is full, says what can be done about that, unless something was said that fits better.
 fn room<T>(result: Result<T>) -> Result<T> {
     result.map_err(|problem| match problem.kind {
-        Kind::NoSpace if problem.hints.is_empty() => problem.hint(MAKE_ROOM),
+        ErrorKind::NoSpace if problem.hints.is_empty() => problem.hint(MAKE_ROOM),
         _ => problem,
     })
 }

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use banger_api::system::{Info, Part, PruneRequest, Pruned, PrunedItem, Usage, UsagePart};
-use banger_api::{Kind, Problem, Result};
+use banger_api::{ErrorKind, Problem, Result};
 use banger_catalog::download::Downloads;
 use banger_vm::directory;
 
 use super::Engine;
 use crate::access::open_cache;
-use crate::problem::{kind_of_image, of_catalog, of_config, of_store};
+use crate::problem::{of_catalog, of_config, of_store};
 
 /// The version of the API.
 const API: u32 = 1;
@@ -79,7 +79,7 @@ fn layers(engine: &Engine, request: &PruneRequest) -> Result<Vec<PrunedItem>> {
         return Ok(Vec::new());
     }
     let removed = open_cache(&path)?.prune(request.all, request.dry_run, &mut || ());
-    let removed = removed.map_err(|error| Problem::of(kind_of_image(&error), &error))?;
+    let removed = removed.map_err(|error| Problem::of(error.kind(), &error))?;
     let is_something = removed.blobs > 0 || removed.partials > 0 || !removed.images.is_empty();
     let item = || PrunedItem { part: Part::Layers, name: path.display().to_string(), size: removed.bytes };
     Ok(is_something.then(item).into_iter().collect())
@@ -104,7 +104,7 @@ fn machines(engine: &Engine, request: &PruneRequest) -> Result<Vec<PrunedItem>> 
         return Ok(Vec::new());
     }
     let path = engine.directories.machines().map_err(|error| of_config(&error))?;
-    let ended = directory::ended(&path, !request.dry_run).map_err(|error| Problem::of(Kind::Other, &error))?;
+    let ended = directory::ended(&path, !request.dry_run).map_err(|error| Problem::of(ErrorKind::Other, &error))?;
     let item = |ended: directory::Ended| PrunedItem { part: Part::Machines, name: ended.id, size: ended.size };
     Ok(ended.into_iter().map(item).collect())
 }

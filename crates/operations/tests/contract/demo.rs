@@ -10,7 +10,7 @@ use banger_api::image::{
 };
 use banger_api::kernel::KernelChoice;
 use banger_api::system::PruneRequest;
-use banger_api::{Kind, Observer, Service, Silent};
+use banger_api::{ErrorKind, Observer, Service, Silent};
 use banger_config::Directories;
 use banger_operations::Engine;
 
@@ -65,7 +65,7 @@ fn an_image_is_pulled_renamed_exported_and_removed() {
         let request = ExportImage { image: "greeting".into(), format, output: output.clone(), force: false };
         let exported = engine.image_export(&request, &silent()).unwrap();
         assert_eq!(exported.size, output.metadata().unwrap().len());
-        assert_eq!(engine.image_export(&request, &silent()).unwrap_err().kind, Kind::Conflict);
+        assert_eq!(engine.image_export(&request, &silent()).unwrap_err().kind, ErrorKind::Conflict);
     }
     assert_eq!(std::fs::read(scratch.path().join("raw")).unwrap(), std::fs::read(&image.rootfs).unwrap());
 
@@ -73,7 +73,7 @@ fn an_image_is_pulled_renamed_exported_and_removed() {
     assert_eq!(removed.names, ["greeting"]);
     assert!(removed.freed >= image.allocated);
     assert_eq!(files(engine.store().root()), [""; 0]);
-    assert_eq!(engine.image_show("greeting").unwrap_err().kind, Kind::NotFound);
+    assert_eq!(engine.image_show("greeting").unwrap_err().kind, ErrorKind::NotFound);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn the_same_image_is_not_made_twice() {
     let scratch = tempfile::tempdir().unwrap();
     let engine = engine(scratch.path());
     let first = engine.image_pull(&demo(None), &silent()).unwrap();
-    assert_eq!(engine.image_pull(&demo(None), &silent()).unwrap_err().kind, Kind::Conflict);
+    assert_eq!(engine.image_pull(&demo(None), &silent()).unwrap_err().kind, ErrorKind::Conflict);
     let steps = Arc::new(Steps::default());
     let observer: Arc<dyn Observer> = Arc::<Steps>::clone(&steps);
     let second = engine.image_pull(&demo(Some("other")), &observer).unwrap();
@@ -101,7 +101,7 @@ fn the_same_image_is_not_made_twice() {
 
     // What is named by its id is several images.
     let by_id = |force| engine.image_remove(&RemoveImage { image: first.id[..12].to_owned(), force });
-    assert_eq!(by_id(false).unwrap_err().kind, Kind::Conflict);
+    assert_eq!(by_id(false).unwrap_err().kind, ErrorKind::Conflict);
     assert_eq!(engine.image_remove(&RemoveImage { image: "demo".into(), force: false }).unwrap().freed, 0);
     assert!(second.rootfs.exists());
     assert_eq!(by_id(false).unwrap().names, ["other"]);
@@ -122,17 +122,17 @@ fn a_registered_image_is_promoted() {
     let registered = register("own", &own).unwrap();
     assert_eq!((registered.managed, &registered.rootfs), (false, &own));
     assert_eq!(registered.boot, pulled.boot);
-    assert_eq!(register("own", &own).unwrap_err().kind, Kind::Conflict);
-    assert_eq!(register("text", Path::new(file!())).unwrap_err().kind, Kind::NotFound);
+    assert_eq!(register("own", &own).unwrap_err().kind, ErrorKind::Conflict);
+    assert_eq!(register("text", Path::new(file!())).unwrap_err().kind, ErrorKind::NotFound);
     let text = scratch.path().join("text");
     std::fs::write(&text, "no file system").unwrap();
-    assert_eq!(register("text", &text).unwrap_err().kind, Kind::Integrity);
+    assert_eq!(register("text", &text).unwrap_err().kind, ErrorKind::Integrity);
 
     let promoted = engine.image_promote(&PromoteImage { image: "own".into() }, &silent()).unwrap();
     assert!(promoted.managed && promoted.rootfs != own && own.exists());
     assert_eq!(std::fs::read(&promoted.rootfs).unwrap(), std::fs::read(&own).unwrap());
     let again = engine.image_promote(&PromoteImage { image: "own".into() }, &silent());
-    assert_eq!(again.unwrap_err().kind, Kind::Conflict);
+    assert_eq!(again.unwrap_err().kind, ErrorKind::Conflict);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_pull_that_is_cancelled_leaves_nothing() {
     let scratch = tempfile::tempdir().unwrap();
     let engine = engine(scratch.path());
     let observer: Arc<dyn Observer> = Arc::new(Impatient);
-    assert_eq!(engine.image_pull(&demo(None), &observer).unwrap_err().kind, Kind::Cancelled);
+    assert_eq!(engine.image_pull(&demo(None), &observer).unwrap_err().kind, ErrorKind::Cancelled);
     assert_eq!(files(engine.store().root()), [""; 0]);
     assert_eq!(engine.image_list().unwrap(), []);
 }
@@ -173,7 +173,7 @@ fn a_missing_kernel_is_told_before_anything_is_made() {
     let engine = engine(scratch.path());
     for kernel in [KernelChoice::default(), KernelChoice { name: Some("nosuch".into()), ..KernelChoice::default() }] {
         let problem = engine.image_pull(&PullImage { kernel, ..demo(None) }, &silent()).unwrap_err();
-        assert_eq!(problem.kind, Kind::NotFound, "{problem:?}");
+        assert_eq!(problem.kind, ErrorKind::NotFound, "{problem:?}");
         assert!(!problem.hints.is_empty());
     }
     assert_eq!(files(engine.store().root()), [""; 0]);

@@ -87,7 +87,7 @@ fn a_digest_that_contradicts_the_content_is_an_error() {
     });
     let error = Bench::new().client.head(&app(&server)).expect_err("contradiction");
     assert!(matches!(error, Error::Integrity { .. }), "{error}");
-    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert_eq!(error.kind(), ErrorKind::Integrity);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn what_is_not_http_is_refused() {
     for garbage in ["SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"] {
         let server = Server::start(move |_| content(Content::Raw(garbage.into())));
         let error = Bench::new().client.head(&app(&server)).expect_err("garbage");
-        assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
     }
     let header = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(100_000));
     let server = Server::start(move |_| content(Content::Raw(header.clone().into())));

@@ -83,7 +83,7 @@ fn what_is_no_token_is_refused_without_being_shown() {
             reply(401, "").with("WWW-Authenticate", realm)
         });
         let error = Bench::new().client.head(&app(&server)).expect_err(reason);
-        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert_eq!(error.kind(), ErrorKind::Integrity);
         let text = everything(&error);
         assert!(text.contains(reason) && !text.contains("hunter2"), "{}", &text[..text.len().min(500)]);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use banger_api::event::Step;
 use banger_api::image::PullImage;
-use banger_api::{Kind, Observer, Problem, Result};
+use banger_api::{ErrorKind, Observer, Problem, Result};
 use banger_distribution::Artifact;
 use banger_oci::cache::Cache;
 use banger_oci::{BlobReader, Descriptor, Digest, Platform, Reference, Verified};
@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::engine::watching::step;
 use crate::hints::{self, Asked};
 use crate::key::{self, Rootfs};
-use crate::problem::{kind_of_image, of_file, of_store};
+use crate::problem::{of_file, of_store};
 
 /// The name of a kernel's archive while it is unpacked.
 const ARCHIVE: &str = "kernel.tar.zst";
@@ -92,7 +92,7 @@ pub(super) fn pull(
     if manifest.architecture() != architecture {
         let what =
             format!("the bundle in {source} is for {}, its manifest for {architecture}", manifest.architecture());
-        return Err(Problem::new(Kind::Integrity, what));
+        return Err(Problem::new(ErrorKind::Integrity, what));
     }
     let put = match (own, &chosen) {
         (Some(own), _) => Some(unpack(&cache, own, directory, architecture, observer)?),
@@ -107,15 +107,15 @@ pub(super) fn pull(
 
 /// Opens a blob of the cache. Whatever it says, it is believed when it has been read to its end.
 fn open(cache: &Cache, blob: &Descriptor) -> Result<Verified<BlobReader>> {
-    let reader = cache.blob(blob).map_err(|error| Problem::of(kind_of_image(&error), &error))?;
-    let gone = || Problem::new(Kind::NotFound, format!("{} was removed from the cache", blob.digest));
+    let reader = cache.blob(blob).map_err(|error| Problem::of(error.kind(), &error))?;
+    let gone = || Problem::new(ErrorKind::NotFound, format!("{} was removed from the cache", blob.digest));
     Ok(Verified::new(reader.ok_or_else(gone)?, blob.digest, blob.size))
 }
 
 /// Reads what is left of a blob, and says whether it is the right one.
 fn finish(mut blob: Verified<BlobReader>, descriptor: &Descriptor) -> Result<()> {
     io::copy(&mut blob, &mut io::sink()).and_then(|_| blob.finish()).map_err(|error| {
-        Problem::new(Kind::Integrity, format!("{} in the cache is damaged", descriptor.digest))
+        Problem::new(ErrorKind::Integrity, format!("{} in the cache is damaged", descriptor.digest))
             .because(&error)
             .hint("`banger cache verify` removes what is damaged; then pull again")
     })

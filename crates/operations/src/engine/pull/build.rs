@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use banger_api::event::Step;
 use banger_api::image::{BuildOptions, PullImage};
-use banger_api::{Kind, Observer, Problem, Result, time};
+use banger_api::{ErrorKind, Observer, Problem, Result, time};
 use banger_distribution::Artifact;
 use banger_oci::{Digest, Image, Platform};
 use banger_registry::Registry;
@@ -99,7 +99,7 @@ pub(super) fn pull(
         return finish(&source, &request.build, &report, kernel.as_ref(), staging, reservation, observer);
     }
     let what = format!("what {} means changes all the time", request.source);
-    Err(Problem::new(Kind::Other, what).hint("name the image by its digest"))
+    Err(Problem::new(ErrorKind::Other, what).hint("name the image by its digest"))
 }
 
 impl Source<'_> {

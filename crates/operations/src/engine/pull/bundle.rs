@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use banger_api::event::{Event, File, Step};
 use banger_api::image::{BuildOptions, PullImage};
-use banger_api::{Kind, Observer, Problem, Result, time};
+use banger_api::{ErrorKind, Observer, Problem, Result, time};
 use banger_catalog::bundle::{self, Manifest};
 use banger_catalog::download::Downloads;
 use banger_catalog::source::Offer;
@@ -29,9 +29,9 @@ pub(super) fn pull(
 ) -> Result<Row> {
     check_options(request)?;
     let entry = &offer.entry;
-    let content = offer
-        .content()
-        .ok_or_else(|| Problem::new(Kind::Integrity, format!("{} of {} has no file", entry.name, offer.catalog)))?;
+    let content = offer.content().ok_or_else(|| {
+        Problem::new(ErrorKind::Integrity, format!("{} of {} has no file", entry.name, offer.catalog))
+    })?;
     let kernel = kernel::choose(engine, &request.kernel, entry.kernel_ref.as_deref(), &entry.arch, observer)?;
     let sha256 = content.sha256.hex();
     let id = key::id(Rootfs::Bundle { sha256: &sha256 }, kernel.as_ref().map(|kernel| kernel.digest.as_str()));
@@ -55,7 +55,7 @@ pub(super) fn pull(
     let architecture = manifest.architecture();
     if architecture != entry.arch {
         let what = format!("the bundle {source} is for {architecture}, and the catalog says {}", entry.arch);
-        return Err(Problem::new(Kind::Integrity, what));
+        return Err(Problem::new(ErrorKind::Integrity, what));
     }
     let kernel = kernel.map(|kernel| kernel::put(&kernel, staging.path(), observer)).transpose()?;
     step(observer, Step::Publish, reservation.name());
@@ -69,7 +69,7 @@ pub(super) fn check_options(request: &PullImage) -> Result<()> {
     }
     let what =
         format!("{} is a finished image: nothing can be set for it that is set when an image is built", request.source);
-    Err(Problem::new(Kind::Usage, what)
+    Err(Problem::new(ErrorKind::Usage, what)
         .hint("name an image in a registry, or leave out --size, --label, --guest and what is set for the guest"))
 }
 
@@ -86,7 +86,7 @@ pub(super) fn extract(
     let opened = std::fs::File::open(&rootfs).map_err(|error| of_file("open", &rootfs, &error))?;
     // Its bytes are those that somebody published. That they are a file system is another matter.
     Reader::open(opened).map_err(|error| {
-        Problem::new(Kind::Integrity, format!("what the bundle of {name} has as {ROOTFS} is not an ext4 image"))
+        Problem::new(ErrorKind::Integrity, format!("what the bundle of {name} has as {ROOTFS} is not an ext4 image"))
             .because(&error)
     })?;
     if let Some(config) = &extracted.manifest.config {

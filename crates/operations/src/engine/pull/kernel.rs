@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use banger_api::event::Step;
 use banger_api::kernel::{KernelChoice, PullKernel};
-use banger_api::{Kind, Observer, Problem, Result};
+use banger_api::{ErrorKind, Observer, Problem, Result};
 use banger_guest::agent;
 use banger_kernel::{Triple, place};
 use banger_kmod::version::compare;
@@ -43,7 +43,7 @@ impl Chosen {
         verified.map_err(|error| {
             let problem = of_kernel(&error);
             match problem.kind {
-                Kind::Integrity | Kind::NotFound => {
+                ErrorKind::Integrity | ErrorKind::NotFound => {
                     problem.hint(format!("remove it, and get it again: banger kernel rm {name}"))
                 }
                 _ => problem,
@@ -96,11 +96,11 @@ pub(crate) fn check_early(engine: &Engine, choice: &KernelChoice, observer: &Arc
 fn check(choice: &KernelChoice) -> Result<()> {
     let says_something = choice.name.is_some() || choice.image.is_some();
     if choice.none && says_something {
-        return Err(Problem::new(Kind::Usage, "both a kernel and none are asked for"));
+        return Err(Problem::new(ErrorKind::Usage, "both a kernel and none are asked for"));
     }
     if choice.image.is_none() && (choice.initrd.is_some() || choice.modules.is_some()) {
         let what = "an initial RAM disk or modules are named, but not the kernel that they are for";
-        return Err(Problem::new(Kind::Usage, what).hint("name it with --kernel FILE"));
+        return Err(Problem::new(ErrorKind::Usage, what).hint("name it with --kernel FILE"));
     }
     Ok(())
 }
@@ -116,7 +116,7 @@ fn named(engine: &Engine, name: &str, architecture: &str, observer: &Arc<dyn Obs
             kernels::pull(engine, &request, observer)?;
             let found = engine.store.kernel(name).map_err(|error| of_store(&error))?;
             found.ok_or_else(|| {
-                Problem::new(Kind::NotFound, format!("the kernel {name} was removed while it was needed"))
+                Problem::new(ErrorKind::NotFound, format!("the kernel {name} was removed while it was needed"))
             })?
         }
     };
@@ -147,7 +147,7 @@ fn newest(engine: &Engine, architecture: &str) -> Result<Option<String>> {
 }
 
 fn none_here(architecture: &str) -> Problem {
-    Problem::new(Kind::NotFound, format!("there is no kernel for {architecture} here"))
+    Problem::new(ErrorKind::NotFound, format!("there is no kernel for {architecture} here"))
         .hint("`banger kernel ls --available` shows those that `banger kernel pull` can fetch")
         .hint("`banger kernel import --from` takes a directory or a Debian package, such as linux-image-6.1.0-40-cloud-amd64")
         .hint("--kernel FILE takes a file of this machine, --no-kernel does without")
@@ -175,7 +175,7 @@ fn complete(
     if triple.initrd.is_none() && triple.modules.is_some() {
         if triple.architecture == agent::architecture() {
             let bytes = initrd::build(agent::BYTES, triple.modules.as_deref());
-            let bytes = bytes.map_err(|error| Problem::of(Kind::Other, &error))?;
+            let bytes = bytes.map_err(|error| Problem::of(ErrorKind::Other, &error))?;
             let path = directory.join(INITRD);
             std::fs::write(&path, bytes).map_err(|error| of_file("write", &path, &error))?;
             triple.initrd = Some(path);
@@ -224,7 +224,7 @@ pub(crate) fn again(kernel: &image::Kernel, observer: &Arc<dyn Observer>) -> Res
     let chosen = files(&kernel.image, &choice, None, observer)?;
     if chosen.digest != kernel.digest {
         let what = format!("the kernel {} is not what it was when the image was registered", kernel.image.display());
-        return Err(Problem::new(Kind::Integrity, what));
+        return Err(Problem::new(ErrorKind::Integrity, what));
     }
     Ok(chosen)
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use banger_api::event::Step;
 use banger_api::image::{Image, PullImage};
-use banger_api::{Kind, Observer, Problem, Result, time};
+use banger_api::{ErrorKind, Observer, Problem, Result, time};
 use banger_oci::Platform;
 use banger_store::{Reservation, Shared, image};
 
@@ -32,7 +32,7 @@ pub(super) const CONFIG: &str = "config.json";
 /// Makes an image that is kept here.
 pub(super) fn pull(engine: &Engine, request: &PullImage, observer: &Arc<dyn Observer>) -> Result<Image> {
     let platform = request.platform.as_deref().map(str::parse::<Platform>).transpose();
-    let platform = platform.map_err(|error| Problem::of(Kind::Usage, &error))?;
+    let platform = platform.map_err(|error| Problem::of(ErrorKind::Usage, &error))?;
     step(observer, Step::Resolve, &request.source);
     let wanted = find::find(engine, request, platform.as_ref(), observer)?;
     let reservation = reserve(engine, request, &wanted)?;
@@ -58,7 +58,7 @@ fn reserve(engine: &Engine, request: &PullImage, wanted: &Wanted) -> Result<Rese
         (Some(name), _) => name.clone(),
         (None, Wanted::Bundle(offer)) => offer.entry.name.clone(),
         (None, Wanted::Image(origin)) => name::derive(origin).ok_or_else(|| {
-            Problem::new(Kind::Usage, format!("no name can be made of {}", request.source))
+            Problem::new(ErrorKind::Usage, format!("no name can be made of {}", request.source))
                 .hint("choose one with --name")
         })?,
     };

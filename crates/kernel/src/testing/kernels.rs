@@ -1,8 +1,6 @@
-//! What the tests of this crate share: files that are what they should be, as far as anybody looks.
+//! Small kernels and what belongs to them: files that are what they should be, as far as anybody looks before they are started.
 
-use std::io::Write;
-
-/// A bzImage for 64 bits of that version.
+/// A bzImage for 64 bits of that version: the header of the Linux/x86 boot protocol, version 2.15, and the text that it leads to.
 pub(crate) fn bzimage(version: &str) -> Vec<u8> {
     let mut image = vec![0; 0x800];
     image[0x1fe..0x200].copy_from_slice(&0xaa55_u16.to_le_bytes());
@@ -15,15 +13,15 @@ pub(crate) fn bzimage(version: &str) -> Vec<u8> {
     image
 }
 
-/// An Image for arm64 of the version 6.1.0-arm64.
-pub(crate) fn image() -> Vec<u8> {
+/// An Image for arm64 of that version.
+pub(crate) fn image(version: &str) -> Vec<u8> {
     let mut image = vec![0; 0x400];
     image[0x38..0x3c].copy_from_slice(b"ARM\x64");
-    image.extend_from_slice(b"Linux version 6.1.0-arm64 (me@here) (gcc) #1 SMP\n\0");
+    image.extend_from_slice(format!("Linux version {version} (me@here) (gcc) #1 SMP\n\0").as_bytes());
     image
 }
 
-/// A cpio archive in the format newc with nothing but its end.
+/// An initial RAM disk: a cpio archive (newc) with nothing but its end.
 pub(crate) fn cpio() -> Vec<u8> {
     let mut archive = b"070701".to_vec();
     for number in [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 11, 0] {
@@ -60,10 +58,4 @@ pub(crate) fn module(version: &str, depends: &str) -> Vec<u8> {
         file.resize(end, 0);
     }
     file
-}
-
-pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
