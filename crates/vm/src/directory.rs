@@ -60,7 +60,7 @@ pub struct Directory {
     path: PathBuf,
     id: String,
     record: Record,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Directory {
@@ -77,7 +77,7 @@ impl Directory {
         let path = machines.join(&id);
         DirBuilder::new().mode(MODE).create(&path).at("create", &path)?;
         let lock = lock_file(&path)?;
-        lock.try_lock().map_err(io::Error::from).at("lock", &path.join(LOCK))?;
+        lock.0.try_lock().map_err(io::Error::from).at("lock", &path.join(LOCK))?;
         let sockets = sockets(&path, &id)?;
         let record = Record { remove, sockets, vsock: None };
         let directory = Self { path, id, record, _lock: lock };
@@ -162,7 +162,7 @@ pub fn ended(machines: &Path, remove: bool) -> Result<Vec<Ended>> {
         let Some(id) = name.to_str().filter(|name| is_id(name)) else { continue };
         let path = entry.path();
         let lock = lock_file(&path)?;
-        if lock.try_lock().is_err() {
+        if lock.0.try_lock().is_err() {
             continue;
         }
         ended.push(Ended { id: id.to_owned(), size: size(&path) });
@@ -189,7 +189,7 @@ fn clean(machines: &Path) {
         let Some(id) = name.to_str().filter(|name| is_id(name)) else { continue };
         let path = entry.path();
         let Ok(lock) = lock_file(&path) else { continue };
-        if lock.try_lock().is_ok() {
+        if lock.0.try_lock().is_ok() {
             clean_one(&path, id);
         }
     }
@@ -257,15 +257,26 @@ fn sockets(path: &Path, id: &str) -> Result<PathBuf> {
     Err(Error::TooLarge { what: "the path of the machine's directory", size: path.as_os_str().len() as u64 })
 }
 
-fn lock_all(machines: &Path) -> Result<File> {
-    let file = lock_file(machines)?;
-    file.lock().at("lock", &machines.join(LOCK))?;
-    Ok(file)
+/// The file of a lock. A process that is just being started has a copy of it for a moment, so closing it does not let the lock go.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where that fails it goes with the last copy.
+        let _ = self.0.unlock();
+    }
 }
 
-fn lock_file(directory: &Path) -> Result<File> {
+fn lock_all(machines: &Path) -> Result<Lock> {
+    let lock = lock_file(machines)?;
+    lock.0.lock().at("lock", &machines.join(LOCK))?;
+    Ok(lock)
+}
+
+fn lock_file(directory: &Path) -> Result<Lock> {
     let path = directory.join(LOCK);
-    File::options().create(true).truncate(false).write(true).open(&path).at("open", &path)
+    File::options().create(true).truncate(false).write(true).open(&path).at("open", &path).map(Lock)
 }
 
 fn id() -> String {
