@@ -28,7 +28,7 @@ const PROBLEMS: [(u16, &str); 13] = [
     (409, "Something else stands in the way, or it was cancelled."),
     (413, "The body is too large."),
     (NO_JSON, "The body is not JSON."),
-    (422, "Something is malformed, or not what its digest or signature says."),
+    (422, "Something is malformed, is not what its digest or signature says, or cannot be read here."),
     (500, "Something else went wrong."),
     (502, "The network, or the server at its other end, failed."),
     (503, "There are too many connections."),

@@ -66,6 +66,7 @@ fn failures_have_the_status_of_their_kind() {
         ("unauthorized", 403),
         ("network", 502),
         ("integrity", 422),
+        ("unsupported", 422),
         ("no_space", 507),
         ("cancelled", 409),
         ("other", 500),
