@@ -83,15 +83,14 @@ fn nothing_else_changes() {
     brought.push(format!("{UNITS}/banger-first-boot.service.d/before-sshd.conf"));
     brought.extend(["network-bootstrap", "first-boot"].map(|name| format!("/usr/local/libexec/banger-{name}")));
     brought.extend(["guest", "image"].map(|name| format!("/usr/local/lib/banger/{name}.json")));
-    brought.extend([AGENT, "/etc/modules-load.d/banger-vsock.conf", "/etc/machine-id"].map(str::to_owned));
+    brought.extend([AGENT, "/etc/machine-id"].map(str::to_owned));
     for path in &brought {
         assert!(after.remove(path).is_some(), "{path} is not there");
     }
-    for directory in
-        [UNITS, "/etc/modules-load.d", "/usr/local/libexec", "/usr/local/lib/banger", "/usr/local/bin", &wants]
-            .iter()
-            .map(|path| (*path).to_owned())
-            .chain([format!("{UNITS}/banger-first-boot.service.d")])
+    for directory in [UNITS, "/usr/local/libexec", "/usr/local/lib/banger", "/usr/local/bin", &wants]
+        .iter()
+        .map(|path| (*path).to_owned())
+        .chain([format!("{UNITS}/banger-first-boot.service.d")])
     {
         if !before.contains_key(&directory) {
             assert!(after.remove(&directory).is_some(), "{directory} is not there");
@@ -117,7 +116,6 @@ fn everything_is_where_it_is_promised() {
     for (path, mode) in [
         ("/etc/systemd/system/banger-network.service", "0644"),
         ("/etc/systemd/system/banger-vsock-agent.service", "0644"),
-        ("/etc/modules-load.d/banger-vsock.conf", "0644"),
         ("/usr/local/lib/banger/image.json", "0644"),
         // It may hold secrets.
         ("/usr/local/lib/banger/guest.json", "0600"),
@@ -156,8 +154,8 @@ fn an_images_own_files_give_way_and_its_directories_stay() {
         .symlink("etc", "usr/etc")
         .file("opt/banger-vsock-agent", "the image's own")
         .symlink("usr/etc/systemd/system/banger-network.service", "/etc/passwd")
-        .directory("usr/etc/modules-load.d/banger-vsock.conf", 0o755)
-        .file("usr/etc/modules-load.d/banger-vsock.conf/file", "below")
+        .directory("usr/etc/systemd/system/banger-vsock-agent.service", 0o755)
+        .file("usr/etc/systemd/system/banger-vsock-agent.service/file", "below")
         .file("usr/etc/passwd", "kept");
     let (image, _) = built(scratch.path(), tar);
     let all = names(&image);
@@ -173,7 +171,7 @@ fn an_images_own_files_give_way_and_its_directories_stay() {
     // What a link led to is not written through it.
     assert_eq!(cat(&image, "/etc/passwd"), "kept");
     assert!(cat(&image, "/usr/etc/systemd/system/banger-network.service").contains("ExecStart="));
-    assert!(cat(&image, "/usr/etc/modules-load.d/banger-vsock.conf").starts_with('#'));
+    assert!(cat(&image, "/usr/etc/systemd/system/banger-vsock-agent.service").contains("ExecStart="));
 }
 
 #[test]
@@ -262,4 +260,36 @@ fn the_summary_names_the_boot_mode() {
     let config: Value = serde_json::from_str(&cat(&image, "/usr/local/lib/banger/image.json")).unwrap();
     assert_eq!(config["config"]["Cmd"], json!(["/hello"]));
     banger(args!["build", "demo:", "-o", image, "--force", "--platform", "linux/s390x"]).expect(3).says("s390x");
+}
+
+/// What an image has by accident, because a program has run while it was made, is not shared by its machines, and not in the file either.
+#[test]
+fn what_each_machine_must_have_of_its_own_does_not_come_from_the_image() {
+    let scratch = scratch();
+    let secrets = [
+        "var/lib/dbus/machine-id",
+        "var/lib/systemd/random-seed",
+        "var/lib/systemd/credential.secret",
+        "etc/ssh/ssh_host_ed25519_key",
+        "etc/ssh/ssh_host_ed25519_key.pub",
+    ];
+    let init = [("sbin/init", "/usr/lib/systemd/systemd")];
+    let programs_of_all = ["usr/lib/systemd/systemd", "usr/sbin/sshd", "usr/bin/ssh-keygen"];
+    let with_secrets = |tar: Tar| secrets.iter().fold(tar, |tar, path| tar.file(path, format!("secret of /{path}")));
+    let (image, _) =
+        built(scratch.path(), with_secrets(programs(&programs_of_all, &init)).file("etc/ssh/sshd_config", "x"));
+    let all = names(&image);
+    for path in secrets {
+        assert!(!all.contains_key(&format!("/{path}")), "{path}");
+    }
+    assert!(all.contains_key("/etc/ssh/sshd_config"));
+    assert_eq!(cat(&image, "/etc/machine-id"), "");
+    let bytes = std::fs::read(&image).unwrap();
+    assert!(!bytes.windows(10).any(|window| window == b"secret of "), "what was removed is still in the file");
+    // The image's command finds what its author has put there.
+    let (image, report) = built(scratch.path(), with_secrets(programs(&["app"], &[])));
+    assert_eq!(report.0["boot"]["mode"], "workload");
+    for path in secrets {
+        assert_eq!(cat(&image, &format!("/{path}")), format!("secret of /{path}"));
+    }
 }

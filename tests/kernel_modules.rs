@@ -133,7 +133,7 @@ fn compressed_modules_are_understood() {
 }
 
 #[test]
-fn they_go_through_links_and_tell_the_guest_what_to_load() {
+fn they_go_through_links_and_indexes_are_made_where_they_are_old() {
     judges!("apt-get", "dpkg-deb", "cp");
     let scratch = scratch();
     let (version, modules) = kernel(scratch.path());
@@ -146,8 +146,6 @@ fn they_go_through_links_and_tell_the_guest_what_to_load() {
     assert_eq!(report.0["modules"], version.as_str());
     let list = banger(args!["ls", image, format!("/usr/lib/modules/{version}")]).ok().stdout();
     assert!(list.contains("modules.dep.bin") && !list.contains("build"), "{list}");
-    let asked = banger(args!["cat", image, "/etc/modules-load.d/banger-vsock.conf"]).ok().stdout();
-    assert!(asked.lines().any(|line| line == "vmw_vsock_virtio_transport"), "{asked}");
     // What depmod has made of the same modules is taken as it is.
     std::fs::create_dir_all(scratch.path().join("done/lib/modules")).unwrap();
     let done = scratch.path().join("done/lib/modules").join(&version);

@@ -4,17 +4,23 @@
 //! - [`run`]: the service, and the programs that an image's init starts; [`service`]: what it answers the host
 //! - [`state`]: what the service knows; [`settings`]: what is wanted
 //! - [`network`], [`grow`], [`workload`], [`first_boot`]: what is done at boot
-//! - [`launch`], [`users`]: how a program of the guest is started
+//! - `identity`: the machine's id, where the image's init makes none
+//! - `modules`, `drivers`: kernel modules, where nothing else loads them
+//! - [`launch`], [`users`]: how a program of the guest is started; `program`: one that the agent needs
 //! - [`sys`]: system calls that have no safe binding
 
 pub mod boot;
 pub mod console;
+mod drivers;
 pub mod file;
 pub mod first_boot;
 pub mod grow;
 pub mod hello;
+mod identity;
 pub mod launch;
+mod modules;
 pub mod network;
+mod program;
 pub mod run;
 pub mod service;
 pub mod settings;

@@ -16,7 +16,7 @@ use crate::boot::{self, Ending};
 use crate::grow::{self, Grown};
 use crate::settings::Settings;
 use crate::state::State;
-use crate::{console, first_boot, network, service, sys, workload};
+use crate::{console, first_boot, identity, network, service, sys, workload};
 
 /// Signals that ask the service to end.
 const ENDING: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
@@ -87,6 +87,11 @@ fn bring_up(state: &Arc<State>) {
         Err(error) => state.problem(format!("growing the root file system: {error}")),
     }
     let mode = state.settings().boot.mode;
+    if matches!(mode, BootMode::Init | BootMode::Openrc)
+        && let Err(error) = identity::fill(Path::new("/"))
+    {
+        state.problem(format!("/etc/machine-id: {error}"));
+    }
     let record = match mode {
         // The image's init starts the program that does it, at about this time.
         BootMode::Systemd | BootMode::Openrc => wait_for_record(),

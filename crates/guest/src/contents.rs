@@ -12,6 +12,9 @@ use banger_layers::xattr::XattrId;
 /// Bytes read from a file at a time.
 const PIECE: usize = 256 << 10;
 
+/// How the name of a whiteout begins (image specification, layer.md).
+const WHITEOUT: &[u8] = b".wh.";
+
 /// A layer that is being made.
 #[derive(Debug)]
 pub struct Contents<'a, S> {
@@ -77,6 +80,17 @@ impl<'a, S: ContentSink<Error: std::error::Error>> Contents<'a, S> {
     /// [`ContentsError::Entry`]
     pub fn symlink(&mut self, path: &[u8], target: &[u8]) -> Result<(), ContentsError<S::Error>> {
         self.push(path, 0o777, Kind::Symlink { target })
+    }
+
+    /// The removal of what the layers below have at a path: a whiteout.
+    ///
+    /// # Errors
+    /// [`ContentsError::Entry`]
+    pub fn remove(&mut self, path: &[u8]) -> Result<(), ContentsError<S::Error>> {
+        let at = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash.saturating_add(1));
+        let (directory, name) = path.split_at(at);
+        // The type of a whiteout means nothing. This one is that of overlayfs.
+        self.push(&[directory, WHITEOUT, name].concat(), 0, Kind::CharDevice { major: 0, minor: 0 })
     }
 
     /// The list of all entries.

@@ -46,6 +46,14 @@ pub(crate) fn follow(tree: &Tree, path: &[u8]) -> Option<Followed> {
     Some(Followed { path, inode })
 }
 
+/// What a path names: as [`follow`], but a symbolic link at its end is not followed.
+pub(crate) fn named(tree: &Tree, path: &[u8]) -> Option<InodeId> {
+    let at = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash.saturating_add(1));
+    let (directory, name) = path.split_at(at);
+    let directory = tree.lookup(directory).ok()?;
+    tree.read_dir(directory).find(|dirent| dirent.name == name).map(|dirent| dirent.inode)
+}
+
 /// Whether a path leads to a program: a file with something in it, that may be executed.
 pub(crate) fn is_program(tree: &Tree, path: &[u8]) -> bool {
     tree.lookup(path).is_ok_and(|inode| is_executable(tree, inode))

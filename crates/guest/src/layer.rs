@@ -13,7 +13,8 @@ use banger_protocol::settings::{Guest, VERSION};
 use crate::agent;
 use crate::boot_mode::{self, Read};
 use crate::contents::{Contents, ContentsError};
-use crate::follow::is_program;
+use crate::follow::{is_program, named};
+use crate::identity;
 use crate::options::Options;
 
 /// A file of the layer: its path, and its bytes.
@@ -60,8 +61,10 @@ const OPENRC: Starter = Starter {
     before_sshd: text!("/etc/conf.d/banger-first-boot", "openrc/before-sshd.conf"),
 };
 
-const VSOCK_MODULE: Text = text!("/etc/modules-load.d/banger-vsock.conf", "modules-load.d/banger-vsock.conf");
-const NO_VSOCK_MODULE: Text = text!("/etc/modules-load.d/banger-vsock.conf", "modules-load.d/no-vsock.conf");
+/// systemd's unit for the device nodes of a kernel's modules asks for the modules, and not for the program that it runs.
+const ONLY_WITH_KMOD: Text =
+    text!("/etc/systemd/system/kmod-static-nodes.service.d/banger.conf", "systemd/only-with-kmod.conf");
+const KMOD: [&str; 2] = ["/bin/kmod", "/usr/bin/kmod"];
 
 /// Each asks a device of the console for a login, and waits for udev to announce it. The consoles are those of QEMU, Firecracker and Cloud
 /// Hypervisor. No unit of a disk is among them: an fstab may need it.
@@ -99,7 +102,9 @@ where
     let first_boot = ships_sshd || options.sshd;
     write_starter(contents, &SYSTEMD, first_boot, ships_sshd)?;
     if boot.mode == BootMode::Systemd {
-        contents.file(b"/etc/machine-id", 0o444, b"")?;
+        if !KMOD.iter().any(|path| is_program(tree, path.as_bytes())) {
+            put(contents, ONLY_WITH_KMOD, 0o644)?;
+        }
         if !has_udev(tree) {
             for unit in CONSOLE_UNITS {
                 contents.symlink(&join("/etc/systemd/system", unit), MASK)?;
@@ -109,7 +114,7 @@ where
     if is_program(tree, OPENRC_RUN.as_bytes()) {
         write_starter(contents, &OPENRC, first_boot, ships_sshd)?;
     }
-    put(contents, if has_vsock_module(tree) { VSOCK_MODULE } else { NO_VSOCK_MODULE }, 0o644)?;
+    identity::write(contents, tree, boot.mode)?;
     if boot.mode == BootMode::Workload {
         contents.symlink(b"/sbin/init", paths::AGENT.as_bytes())?;
     }
@@ -194,23 +199,8 @@ where
 
 /// Whether there is somebody who announces devices to systemd.
 fn has_udev(tree: &Tree) -> bool {
-    let directory = UDEV_MASK.trim_end_matches(|c| c != '/');
-    let name = file_name(UDEV_MASK).as_bytes();
-    let mask = tree.lookup(directory.as_bytes()).ok().and_then(|directory| {
-        tree.read_dir(directory).find(|dirent| dirent.name == name).map(|dirent| tree.inode(dirent.inode).node)
-    });
+    let mask = named(tree, UDEV_MASK.as_bytes()).map(|inode| tree.inode(inode).node);
     mask != Some(Node::Symlink { target: MASK }) && UDEV.iter().any(|path| is_program(tree, path.as_bytes()))
-}
-
-/// Whether some kernel's modules are there, with that for vsock.
-fn has_vsock_module(tree: &Tree) -> bool {
-    let Ok(modules) = tree.lookup(b"/lib/modules") else { return false };
-    tree.read_dir(modules).any(|version| {
-        ["", ".xz", ".zst", ".gz"].iter().any(|suffix| {
-            let name = format!("/kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko{suffix}");
-            tree.lookup(&[b"/lib/modules/", version.name, name.as_bytes()].concat()).is_ok()
-        })
-    })
 }
 
 fn file_name(path: &str) -> &str {
@@ -319,16 +309,11 @@ mod tests {
     }
 
     #[test]
-    fn the_module_is_named_where_it_is() {
-        let asked = |names: &[(&str, &str)]| {
-            let text = brought(names, &Options::default()).1.remove(VSOCK_MODULE.0).unwrap();
-            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!(asked(&[("lib/modules/6.1/kernel/fs/ext4.ko", "-")]), [""; 0]);
-        for path in ["lib/modules/6.1", "usr/lib/modules/6.1"] {
-            let module = format!("{path}/kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko.xz");
-            let link = if path.starts_with("usr") { ("lib", "usr/lib") } else { ("unused", "unused") };
-            assert_eq!(asked(&[link, (&module, "-")]), ["vmw_vsock_virtio_transport"]);
-        }
+    fn a_unit_that_needs_kmod_waits_for_it() {
+        let names = |more: &[(&'static str, &'static str)]| SYSTEMD.iter().chain(more).copied().collect::<Vec<_>>();
+        let drop_in = ONLY_WITH_KMOD.0.to_owned();
+        assert!(paths(&names(&[]), &Options::default()).contains(&drop_in));
+        assert!(!paths(&names(&[("bin", "usr/bin"), ("usr/bin/kmod", "x")]), &Options::default()).contains(&drop_in));
+        assert!(!paths(&[], &Options::default()).contains(&drop_in));
     }
 }

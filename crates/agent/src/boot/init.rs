@@ -1,15 +1,17 @@
 //! Process 1 of a guest: prepares what is needed, and then becomes the image's own init, or stays what it is.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use banger_protocol::boot::BootMode;
 
 use super::{fail, mounts, set_hostname, supervise};
-use crate::console;
 use crate::settings::{CommandLine, Settings};
 use crate::sys::{self, Session};
+use crate::{console, identity};
 
 /// The running program's own file.
 const SELF: &str = "/proc/self/exe";
@@ -32,6 +34,14 @@ pub fn run() -> ! {
     }
     if matches!(mode, BootMode::Init | BootMode::Workload) {
         problems.extend(mounts::rest());
+    }
+    if matches!(mode, BootMode::Init | BootMode::Openrc) {
+        // Before the init: what it starts may ask for the id. A root that is read-only still is filled by the service.
+        if let Err(error) = identity::fill(Path::new("/"))
+            && error.kind() != ErrorKind::ReadOnlyFilesystem
+        {
+            problems.push(format!("/etc/machine-id: {error}"));
+        }
     }
     for problem in &problems {
         console::say(problem);

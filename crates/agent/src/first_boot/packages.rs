@@ -3,23 +3,19 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use banger_protocol::paths;
 
 use super::FirstBootError;
 use crate::launch::PATH;
-use crate::sys::{self, Session};
 
 /// Bytes of an os-release.
 const OS_RELEASE: u64 = 64 << 10;
 
 /// The longest that a program may take: a mirror may be slow, but a boot must not wait for ever.
 const LONGEST: Duration = Duration::from_secs(900);
-/// How often it is looked whether it has ended.
-const LOOK: Duration = Duration::from_millis(100);
 /// Bytes of a program's output that its last words are looked for in.
 const TAIL: u64 = 4096;
 
@@ -116,28 +112,16 @@ fn open_log(root: &Path) -> io::Result<File> {
 /// `None` when it ended well, else how it ended.
 fn run(name: &str, arguments: &[&str], log: &File) -> io::Result<Option<String>> {
     let mut command = Command::new(name);
-    command.args(arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
+    command.args(arguments).stdout(log.try_clone()?).stderr(log.try_clone()?);
     command.env("PATH", PATH).env("HOME", "/root").env("LC_ALL", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive");
     if name != "systemctl" {
         // Scripts of packages start their services. That would wait for this program, which is to be done before the service starts.
         command.env("SYSTEMD_OFFLINE", "1");
     }
-    sys::prepare(&mut command, None, Session::New);
-    let mut child = command.spawn()?;
-    let until = Instant::now() + LONGEST;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok((!status.success()).then(|| status.to_string()));
-        }
-        if Instant::now() >= until {
-            if let Ok(group) = i32::try_from(child.id()) {
-                sys::kill(group.saturating_neg(), libc::SIGKILL)?;
-            }
-            child.wait()?;
-            return Ok(Some(format!("it did not end within {} seconds", LONGEST.as_secs())));
-        }
-        thread::sleep(LOOK);
-    }
+    Ok(match crate::program::run(&mut command, b"", LONGEST)? {
+        Some(status) => (!status.success()).then(|| status.to_string()),
+        None => Some(format!("it did not end within {} seconds", LONGEST.as_secs())),
+    })
 }
 
 /// The last line that says something.
