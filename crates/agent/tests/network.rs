@@ -168,3 +168,81 @@ fn a_lease_that_is_over_is_given_up_and_asked_for_anew() {
     assert_eq!(guest.addresses("eth0"), ["10.77.0.20/24"], "the old address is gone, the new one there");
     assert_eq!(guest.record["problems"], Value::Array(Vec::new()));
 }
+
+/// The three ways in which a machine gets name servers: what the DHCP server is, the kernel's command line, and whether there is a config disk.
+const SOURCES: [(&str, &str, bool, &str, &str); 3] = [
+    ("dhcp", "quiet", false, "dhcp", "10.77.0.53 10.77.0.54"),
+    (
+        "none",
+        "ip=10.77.0.9::10.77.0.1:255.255.255.0::eth0:off:10.77.0.7:10.77.0.8",
+        false,
+        "command-line",
+        "10.77.0.7 10.77.0.8",
+    ),
+    ("none", "quiet", true, "settings", "10.77.0.6"),
+];
+
+/// Sets the network up once more, in an image that has been prepared by `prepare`, without what the first time has left.
+fn with(prepare: &str, config_disk: bool, look: &str) -> String {
+    let disk = if config_disk {
+        "mkdir -p /tmp/config/banger; mount -t tmpfs disks /sys/block; mkdir /sys/block/vdz;
+         echo '{\"version\":1,\"network\":{\"address\":\"10.77.0.9/24\",\"dns\":[\"10.77.0.6\"]}}' >/tmp/config/banger/machine.json;
+         tar -C /tmp/config --format=ustar -cf /dev/vdz banger/machine.json;"
+    } else {
+        ""
+    };
+    format!(
+        "ip addr flush dev eth0; rm -rf /etc/resolv.conf /run/systemd; {disk} {{ {prepare}; }} >/dev/null;
+         /usr/local/libexec/banger-network-bootstrap; {{ {look}; }} >/etc/hosts;"
+    )
+}
+
+#[test]
+fn resolved_gets_the_name_servers_wherever_they_come_from() {
+    if !judges() {
+        return;
+    }
+    let prepare = "mount -t tmpfs resolved /usr/lib/systemd && touch /usr/lib/systemd/systemd-resolved && \
+        ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf";
+    for (server, line, config_disk, source, servers) in SOURCES {
+        let guest = guest(server, line, &with(prepare, config_disk, "cat /run/systemd/resolved.conf.d/*"));
+        assert_eq!(guest.record["network"]["source"], source);
+        assert_eq!(guest.record["problems"], Value::Array(Vec::new()), "{source}");
+        assert!(guest.hosts.ends_with(&format!("[Resolve]\nDNS={servers}\n")), "{source}: {}", guest.hosts);
+        let expected: String = servers.split(' ').map(|server| format!("nameserver {server}\n")).collect();
+        assert_eq!(guest.resolv, expected, "{source}: until resolved has started");
+    }
+}
+
+#[test]
+fn resolvconf_gets_the_name_servers_wherever_they_come_from() {
+    if !judges() {
+        return;
+    }
+    let prepare = "mount -t tmpfs sbin /usr/sbin && \
+        printf '#!/bin/sh\necho \"$@\" >/tmp/given\ncat >>/tmp/given\n' >/usr/sbin/resolvconf && chmod 755 /usr/sbin/resolvconf";
+    for (server, line, config_disk, source, servers) in SOURCES {
+        let guest = guest(server, line, &with(prepare, config_disk, "cat /tmp/given"));
+        assert_eq!(guest.record["network"]["source"], source);
+        let lines: String = servers.split(' ').map(|server| format!("nameserver {server}\n")).collect();
+        assert_eq!(guest.hosts, format!("-a eth0.banger\n{lines}"), "{source}");
+        assert_eq!(guest.resolv, lines, "{source}");
+    }
+}
+
+#[test]
+fn a_stale_file_is_replaced_and_a_resolver_of_the_images_own_stays() {
+    if !judges() {
+        return;
+    }
+    for (server, line, config_disk, source, servers) in SOURCES {
+        let lines: String = servers.split(' ').map(|server| format!("nameserver {server}\n")).collect();
+        for (own, expected) in
+            [("192.168.65.7", &*format!("search lan\n{lines}")), ("127.0.0.1", "nameserver 127.0.0.1\nsearch lan\n")]
+        {
+            let prepare = format!("printf 'nameserver {own}\nsearch lan\n' >/etc/resolv.conf");
+            let guest = guest(server, line, &with(&prepare, config_disk, "true"));
+            assert_eq!(guest.resolv, expected, "{source}");
+        }
+    }
+}

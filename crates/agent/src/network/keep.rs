@@ -1,6 +1,7 @@
 //! Keeps the network for as long as the guest runs: renews what was leased, asks on where no server has answered yet, and looks for the address
 //! where another program of the image sets it up.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use banger_protocol::health::NetworkSource;
 use super::dhcp::{self, DhcpError};
 use super::link::{self, Interface, Links};
 use super::record::{Held, Record, since_boot};
-use super::{resolv_conf, take, write_record};
+use super::{resolver, take, write_record};
 use crate::state::State;
 
 /// The shortest time between two attempts to renew (RFC 2131, 4.4.5).
@@ -102,6 +103,7 @@ fn due(held: &Held, now: Duration) -> Due {
 }
 
 fn accept(state: &State, interface: &Interface, lease: dhcp::Lease, record: &mut Record) {
+    let before = record.lease.as_ref().map(|held| held.lease.address.dns.clone());
     let taken = Links::open().and_then(|mut links| take(&mut links, interface, lease, record));
     if let Err(error) = taken {
         note(state, record, format!("interface {}: {error}", interface.name));
@@ -112,8 +114,11 @@ fn accept(state: &State, interface: &Interface, lease: dhcp::Lease, record: &mut
         state.solved(&problem);
     }
     let dns = record.lease.as_ref().map_or(&[][..], |held| &held.lease.address.dns);
-    if let Err(problem) = resolv_conf(dns) {
-        state.problem(problem);
+    if before.as_deref() != Some(dns) {
+        let mode = state.settings().boot.mode;
+        for problem in resolver::hand_over(Path::new("/"), &interface.name, dns, mode) {
+            state.problem(problem);
+        }
     }
     publish(state, record);
 }

@@ -11,6 +11,8 @@ mod link;
 mod message;
 pub mod plan;
 mod record;
+mod resolv_conf;
+mod resolver;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -27,6 +29,7 @@ pub(crate) use record::{Record, read_record, write_record};
 
 use self::link::Links;
 use self::plan::{Address, How};
+use crate::drivers::{self, Device};
 use crate::settings::Settings;
 
 /// How long an interface may take to appear: its driver may still be on its way.
@@ -59,11 +62,13 @@ pub(crate) fn set_up(settings: &Settings) -> Outcome {
 
 fn set_up_links(settings: &Settings, outcome: &mut Outcome) -> Result<(), String> {
     let plan = &settings.network;
+    let root = Path::new("/");
     let mut links = Links::open().map_err(|error| format!("the kernel's routing tables: {error}"))?;
     links.up_loopback().map_err(|error| format!("interface lo: {error}"))?;
     if plan.how == How::Off {
         return Ok(());
     }
+    outcome.problems.extend(drivers::load(root, &[Device::Network]));
     let Some(interface) = link::wait_for(plan.device.as_deref(), APPEARS) else {
         // A machine without a network is one that was wanted so, unless something else was said.
         return match (&plan.device, &plan.how) {
@@ -78,24 +83,31 @@ fn set_up_links(settings: &Settings, outcome: &mut Outcome) -> Result<(), String
         Some(Network { interface: name.clone(), address, source })
     };
     let failed = |error: io::Error| format!("interface {name}: {error}");
+    let hand_over = |servers: &[Ipv4Addr], problems: &mut Vec<String>| {
+        problems.extend(resolver::hand_over(root, name, servers, settings.boot.mode));
+    };
     if let Some(address) = links.global_address(interface.index).map_err(failed)? {
         let source = match &plan.how {
             How::Static(wanted, source) if wanted.address == address.0 => *source,
             _ => NetworkSource::Image,
         };
         outcome.record.network = network(Some(address), source);
-        return resolv_conf(match &plan.how {
-            How::Static(wanted, _) => &wanted.dns,
-            _ => &[],
-        });
+        // What the kernel has set up by its own `ip=`, or an initramfs, may have come with name servers.
+        let servers = match &plan.how {
+            How::Static(wanted, _) => wanted.dns.clone(),
+            _ => resolv_conf::of_earlier(root, name),
+        };
+        hand_over(&servers, &mut outcome.problems);
+        return Ok(());
     }
     match &plan.how {
         How::Static(address, source) => {
             outcome.record.network = network(Some((address.address, address.prefix)), *source);
             apply(&mut links, &interface, address, None).map_err(failed)?;
-            resolv_conf(&address.dns)
+            hand_over(&address.dns, &mut outcome.problems);
+            Ok(())
         }
-        How::Automatic if settings.boot.mode != BootMode::Workload && image::configures(Path::new("/"), name) => {
+        How::Automatic if settings.boot.mode != BootMode::Workload && image::configures(root, name) => {
             outcome.record.network = network(None, NetworkSource::Image);
             Ok(())
         }
@@ -105,7 +117,9 @@ fn set_up_links(settings: &Settings, outcome: &mut Outcome) -> Result<(), String
             let hostname = settings.hostname.as_deref();
             let lease = dhcp::obtain(&interface, hostname, ATTEMPTS).map_err(|error| error.to_string())?;
             take(&mut links, &interface, lease, &mut outcome.record).map_err(failed)?;
-            resolv_conf(outcome.record.lease.as_ref().map_or(&[], |held| &held.lease.address.dns))
+            let servers = outcome.record.lease.as_ref().map_or(&[][..], |held| &held.lease.address.dns);
+            hand_over(servers, &mut outcome.problems);
+            Ok(())
         }
     }
 }
@@ -132,8 +146,4 @@ fn apply(links: &mut Links, interface: &Interface, address: &Address, lease: Opt
         links.default_route(interface.index, gateway, !near, lease.is_some())?;
     }
     Ok(())
-}
-
-fn resolv_conf(dns: &[Ipv4Addr]) -> Result<(), String> {
-    files::write_resolv_conf(Path::new("/"), dns).map(drop).map_err(|error| format!("/etc/resolv.conf: {error}"))
 }
