@@ -1,7 +1,7 @@
 # What can be done here. `make help` lists it; the work itself is in scripts/, tests/ and bench/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint fuzz corpus kernel bench clean
+.PHONY: help build install demo test lint fuzz corpus kernel matrix bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,13 +33,16 @@ fuzz: ## a minute of each fuzz target (FUZZ_SECONDS=60)
 
 corpus: ## the real images that the tests use, in target/corpus
 	@scripts/need.sh cc busybox mmdebstrap python3 gzip zstd mount unshare flock
-	@tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot debian-openrc debian-mirror busybox distroless scratch
+	@tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot debian-openrc debian-mirror debian-next busybox distroless scratch
 
 kernel: ## what machines need besides QEMU: a kernel in target/kernel, vsock in target/tools
 	@scripts/need.sh cc busybox depmod
 	@scripts/tool.sh vhost-device-vsock 0.3.0
 	@tests/boot/fetch-kernel.sh target/kernel
 	@tests/boot/make-initrd.sh target/kernel
+
+matrix: ## inits and kernels of three Debian releases, each booted (an hour without KVM)
+	@tests/matrix/run.sh
 
 bench: ## speed and memory, measured against the floor and against other tools
 	@scripts/bench.sh

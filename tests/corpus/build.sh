@@ -9,12 +9,17 @@
 #                               deletes and replaces, one with opaque directories; 1.7 GB
 #   debian-dev-zstd  7 layers   the layers of debian-dev                                         zstd
 #   debian-openrc    2 layers   debian-min + OpenRC and sysvinit, no systemd                     gzip
+#   debian-next      2 layers   Debian trixie, systemd with systemd-resolved and D-Bus,          gzip
+#                               without udev and kmod; an id of D-Bus that it has by accident
 #   debian-mirror    3 layers   debian-openrc + a mirror of what an SSH server needs             gzip
 #   busybox          1 layer    busybox with an init and an inittab                              gzip
 #   distroless       1 layer    report.c, dynamic, and its libraries; a user by number           gzip
 #   scratch          1 layer    report.c, static, and nothing else                               gzip
 #
-# Beside each layout stands DIR/NAME.expected.jsonl: what must come out of it, by oracle.py.
+#   SUITE-INIT       2 layers   SUITE (bookworm, trixie, sid) with systemd as in debian-next,    none
+#                               or the init of init-INIT.sh: for tests/matrix/run.sh
+#
+# Beside each layout but the last ones stands DIR/NAME.expected.jsonl: what must come out of it, by oracle.py.
 #
 # A layer is the difference that a recipe (layers/NAME.sh or .py) makes to a real overlay mount of the layers
 # below it. What exists is not made again, and what exists under its final name is complete: a run that was
@@ -38,7 +43,6 @@ mkdir -p "$layers" "$work"
 exec 9>"$out/lock"
 flock 9
 
-suite=bookworm
 # The time given to everything that the build itself writes: 2025-01-01T00:00:00Z.
 export SOURCE_DATE_EPOCH=1735689600 LC_ALL=C
 begun=$(date +%s)
@@ -53,14 +57,16 @@ declare -A input=([scratch]=$here/report.c [distroless]=$here/report.c [busybox]
 # Set by `layer`: the hash over all recipes so far, the directories of all layers so far (top first), the tars.
 below=none stack='' tars=()
 
-base() { # the first layer: a whole minimal system
-    local hash tar root
+base() { # SUITE: the first layer, a whole minimal system
+    local suite=$1 hash tar root options=()
+    # A mirror may be behind on a suite that changes every day. The signature is checked all the same.
+    [ "$suite" != sid ] || options+=(--aptopt='Acquire::Check-Valid-Until "false"')
     hash=$(hash_of "$here/pack.py" "$here/lib.sh" <(echo "$suite minbase"))
     tar=$layers/base-$hash.tar root=$work/base-$hash
     if [ ! -e "$tar" ] || [ ! -d "$root" ]; then
         say "base: installing Debian $suite"
         rm -rf "$root.part" "$root" "$tar"
-        mmdebstrap --quiet --mode=root --variant=minbase "$suite" "$root.part" >"$root.log" 2>&1 </dev/null ||
+        mmdebstrap --quiet --mode=root --variant=minbase "${options[@]}" "$suite" "$root.part" >"$root.log" 2>&1 </dev/null ||
             { tail -n 20 "$root.log" >&2; exit 1; }
         # A registry's image has an empty /dev: device nodes there would hide that a guest must make its own.
         find "$root.part/dev" -mindepth 1 -delete
@@ -98,7 +104,10 @@ image() { # NAME COMPRESSION LAYER...
     shift 2
     below=none stack='' tars=()
     for each; do
-        if [ "$each" = base ]; then base; else layer "$each"; fi
+        case $each in
+            bookworm | trixie | sid) base "$each" ;;
+            *) layer "$each" ;;
+        esac
     done
     [ ! -e "$here/config/$name.json" ] || config=("$here/config/$name.json")
     hash=$(hash_of "$here/layout.py" "${config[@]}" <(echo "$below $compression"))
@@ -109,6 +118,10 @@ image() { # NAME COMPRESSION LAYER...
         echo "$hash" >"$out/$name.recipe"
     fi
     hash+=-$(hash_of "$here/oracle.py")
+    if [ "$compression" = none ]; then
+        say "$name: $out/$name"
+        return
+    fi
     if [ "$(cat "$out/$name.oracle" 2>/dev/null)" != "$hash" ] || [ ! -e "$out/$name.expected.jsonl" ]; then
         say "$name: listing what must come out"
         python3 "$here/oracle.py" layout "$out/$name" "$out/$name.expected.jsonl"
@@ -117,16 +130,19 @@ image() { # NAME COMPRESSION LAYER...
     say "$name: $out/$name"
 }
 
-dev=(base systemd build clang small clean opaque)
+dev=(bookworm systemd build clang small clean opaque)
 for name; do
     case $name in
-        debian-min) image "$name" gzip base ;;
-        debian-boot) image "$name" gzip base systemd ;;
-        debian-edit) image "$name" gzip base edit-one edit-two ;;
+        debian-min) image "$name" gzip bookworm ;;
+        debian-boot) image "$name" gzip bookworm systemd ;;
+        debian-edit) image "$name" gzip bookworm edit-one edit-two ;;
         debian-dev) image "$name" gzip "${dev[@]}" ;;
         debian-dev-zstd) image "$name" zstd "${dev[@]}" ;;
-        debian-openrc) image "$name" gzip base openrc ;;
-        debian-mirror) image "$name" gzip base openrc mirror ;;
+        debian-openrc) image "$name" gzip bookworm openrc ;;
+        debian-next) image "$name" gzip trixie next ;;
+        debian-mirror) image "$name" gzip bookworm openrc mirror ;;
+        bookworm-systemd | trixie-systemd | sid-systemd) image "$name" none "${name%%-*}" next ;;
+        bookworm-* | trixie-* | sid-*) image "$name" none "${name%%-*}" "init-${name#*-}" ;;
         busybox | distroless | scratch) image "$name" gzip "$name" ;;
         *) say "no such image: $name" >&2; exit 2 ;;
     esac

@@ -4,6 +4,7 @@ mod access;
 mod config_disk;
 mod first_boot;
 mod inits;
+mod next;
 mod systemd;
 mod terminal;
 mod workload;
