@@ -66,6 +66,14 @@ const ONLY_WITH_KMOD: Text =
     text!("/etc/systemd/system/kmod-static-nodes.service.d/banger.conf", "systemd/only-with-kmod.conf");
 const KMOD: [&str; 2] = ["/bin/kmod", "/usr/bin/kmod"];
 
+/// Since version 256, systemd does without libkmod, but for the unit that loads what modules-load.d names. Debian has a link there.
+const ONLY_WITH_LIBKMOD: Text =
+    text!("/etc/systemd/system/systemd-modules-load.service.d/banger.conf", "systemd/only-with-libkmod.conf");
+/// The program of that unit, where a distribution keeps to the usual places, and where the library is then.
+const MODULES_LOAD: [&str; 2] = ["/usr/lib/systemd/systemd-modules-load", "/lib/systemd/systemd-modules-load"];
+const LIBRARIES: [&str; 4] = ["/usr/lib", "/usr/lib64", "/lib", "/lib64"];
+const LIBKMOD: &[u8] = b"libkmod.so.2";
+
 /// Each asks a device of the console for a login, and waits for udev to announce it. The consoles are those of QEMU, Firecracker and Cloud
 /// Hypervisor. No unit of a disk is among them: an fstab may need it.
 const CONSOLE_UNITS: [&str; 3] =
@@ -104,6 +112,9 @@ where
     if boot.mode == BootMode::Systemd {
         if !KMOD.iter().any(|path| is_program(tree, path.as_bytes())) {
             put(contents, ONLY_WITH_KMOD, 0o644)?;
+        }
+        if MODULES_LOAD.iter().any(|path| is_program(tree, path.as_bytes())) && !has_libkmod(tree) {
+            put(contents, ONLY_WITH_LIBKMOD, 0o644)?;
         }
         if !has_udev(tree) {
             for unit in CONSOLE_UNITS {
@@ -201,6 +212,18 @@ where
 fn has_udev(tree: &Tree) -> bool {
     let mask = named(tree, UDEV_MASK.as_bytes()).map(|inode| tree.inode(inode).node);
     mask != Some(Node::Symlink { target: MASK }) && UDEV.iter().any(|path| is_program(tree, path.as_bytes()))
+}
+
+/// Whether the library is in a directory of libraries, or one of its directories for an architecture (`x86_64-linux-gnu`).
+fn has_libkmod(tree: &Tree) -> bool {
+    LIBRARIES.iter().any(|directory| {
+        let Ok(inode) = tree.lookup(directory.as_bytes()) else { return false };
+        tree.read_dir(inode).any(|dirent| {
+            let below = [directory.as_bytes(), b"/", dirent.name, b"/", LIBKMOD].concat();
+            let is_of_architecture = dirent.name.windows(7).any(|part| part == b"-linux-");
+            dirent.name == LIBKMOD || (is_of_architecture && tree.lookup(&below).is_ok())
+        })
+    })
 }
 
 fn file_name(path: &str) -> &str {
@@ -315,5 +338,20 @@ mod tests {
         assert!(paths(&names(&[]), &Options::default()).contains(&drop_in));
         assert!(!paths(&names(&[("bin", "usr/bin"), ("usr/bin/kmod", "x")]), &Options::default()).contains(&drop_in));
         assert!(!paths(&[], &Options::default()).contains(&drop_in));
+    }
+
+    #[test]
+    fn a_unit_that_needs_libkmod_waits_for_it() {
+        let program = ("usr/lib/systemd/systemd-modules-load", "x");
+        let has_drop_in = |more: &[(&'static str, &'static str)]| {
+            let names: Vec<_> = SYSTEMD.iter().chain(more).copied().collect();
+            paths(&names, &Options::default()).contains(&ONLY_WITH_LIBKMOD.0.to_owned())
+        };
+        assert!(has_drop_in(&[program]));
+        assert!(has_drop_in(&[program, ("usr/lib/systemd/libkmod.so.2", "-")]));
+        for library in ["usr/lib/x86_64-linux-gnu/libkmod.so.2", "usr/lib64/libkmod.so.2", "lib/libkmod.so.2"] {
+            assert!(!has_drop_in(&[program, (library, "-")]), "{library}");
+        }
+        assert!(!has_drop_in(&[]), "a distribution with places of its own");
     }
 }
