@@ -67,6 +67,17 @@ impl Machines {
         Some(Self { channel: "serial", ..Self::new()? })
     }
 
+    /// Machines whose initramfs lacks a directory of modules: for the guest, the kernel has them all the same.
+    pub(crate) fn without_modules_in(mut self, directory: &str) -> Self {
+        let kernel = self.path("kernel");
+        std::fs::create_dir(&kernel).unwrap();
+        std::fs::copy(self.kernel.join("vmlinuz"), kernel.join("vmlinuz")).unwrap();
+        judge::ask("cp", args!["-r", self.kernel.join("modules"), kernel]).ok();
+        std::fs::remove_dir_all(kernel.join("modules").join(directory)).unwrap();
+        self.kernel = kernel;
+        self
+    }
+
     /// A place for files of the test.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
