@@ -27,6 +27,9 @@ const RESOLVED: [&str; 2] = ["usr/lib/systemd/systemd-resolved", "lib/systemd/sy
 const UNIT: &str = "systemd-resolved.service";
 const DROP_IN: &str = "run/systemd/resolved.conf.d/50-banger.conf";
 
+/// The directory by which systemd is known to run (sd_booted(3)).
+const BOOTED: &str = "run/systemd/system";
+
 /// Where programs of administrators are.
 const DIRECTORIES: [&str; 4] = ["usr/sbin", "sbin", "usr/bin", "bin"];
 
@@ -70,7 +73,7 @@ fn to_resolved(root: &Path, servers: &[Ipv4Addr]) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     file::replace(&path, content.as_bytes(), 0o644)?;
-    if is_masked(root) {
+    if is_masked(root) || !root.join(BOOTED).is_dir() {
         return Ok(());
     }
     let Some(systemctl) = find(root, "systemctl") else { return Ok(()) };
@@ -140,6 +143,7 @@ mod tests {
     #[test]
     fn resolved_is_told_once_and_reloaded_when_something_is_new() {
         let root = image(&RESOLVED_AND_SYSTEMCTL);
+        fs::create_dir_all(root.path().join(BOOTED)).unwrap();
         let call = "systemctl --quiet --no-ask-password try-reload-or-restart systemd-resolved.service\n";
         for (servers, line, calls) in [
             (&SERVERS[..], "10.0.2.3 10.0.2.4", 1),
@@ -160,6 +164,7 @@ mod tests {
             hand_over(root.path(), "eth0", &SERVERS, mode);
             assert_eq!(read(root.path(), DROP_IN), None, "{mode:?}");
         }
+        fs::create_dir_all(root.path().join(BOOTED)).unwrap();
         fs::create_dir_all(root.path().join("etc/systemd/system")).unwrap();
         symlink("/dev/null", root.path().join("etc/systemd/system").join(UNIT)).unwrap();
         hand_over(root.path(), "eth0", &SERVERS, BootMode::Systemd);
