@@ -8,10 +8,12 @@
 //! - [`tokens`]: Bearer, Basic, and what expires in mid-pull
 //! - [`credentials`]: files, helpers, and which of them wins
 //! - [`ways`]: mirrors and proxies
+//! - [`artifacts`]: what stands beside images and is none
 //! - [`killed`]: what is left of a pull that was killed, and what comes of the next
 //! - [`together`]: several pulls at once
 //! - [`cache`]: what is there need not be fetched, unless it is damaged
 
+mod artifacts;
 mod cache;
 mod case;
 mod credentials;

@@ -53,6 +53,29 @@ impl Layout {
         self
     }
 
+    /// Adds an entry of any kind to `index.json`; under a name, where one is given.
+    pub(crate) fn entry(mut self, name: Option<&str>, descriptor: Value) -> Self {
+        let mut descriptor = descriptor;
+        if let Some(name) = name {
+            descriptor["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
+        }
+        self.manifests.push(descriptor);
+        self.write_index();
+        self
+    }
+
+    /// Writes an index of these entries, without adding it, and describes it.
+    pub(crate) fn put_index(&self, entries: &[Value]) -> Value {
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
+        self.blob(INDEX, index.to_string().as_bytes())
+    }
+
+    /// Writes an image of one layer, without adding it, and describes it with its platform.
+    pub(crate) fn put_image(&self, platform: &str, layer: Tar) -> Value {
+        let layer = self.blob(LAYER, &layer.finish());
+        self.manifest(platform, &[layer])
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.directory
     }
@@ -86,7 +109,8 @@ impl Layout {
         descriptor
     }
 
-    fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
+    /// Writes a blob, and describes it.
+    pub(crate) fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
         let digest = sha256(bytes);
         std::fs::write(self.directory.join("blobs/sha256").join(&digest), bytes).unwrap();
         json!({ "mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len() })

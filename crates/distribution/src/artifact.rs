@@ -112,13 +112,8 @@ pub fn make(facts: &Facts, bundle: &Path, kernel: Option<&Path>, observer: &dyn 
         let name = if content == BUNDLE { facts.name.clone() } else { format!("{}-{content}", facts.name) };
         let title = format!("{name}-{digits}.tar.zst");
         let annotations = BTreeMap::from([(CONTENT.to_owned(), content.to_owned()), (TITLE.to_owned(), title)]);
-        let descriptor = Descriptor {
-            media_type: MediaType::ImageLayerZstd,
-            digest: measured.digest,
-            size: measured.size,
-            platform: None,
-            annotations,
-        };
+        let blob = Descriptor::new(MediaType::ImageLayerZstd, measured.digest, measured.size);
+        let descriptor = Descriptor { annotations, ..blob };
         layers.push(Layer { descriptor, diff_id: measured.diff_id, what, file });
     }
     Package::new(Some(TYPE), facts, layers)

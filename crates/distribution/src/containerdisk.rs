@@ -6,7 +6,6 @@
 //!
 //! The layer is compressed with gzip, which every container runtime takes.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -124,13 +123,7 @@ fn layer(members: Vec<Member<'_>>, directory: &Path, observer: &dyn Observer) ->
     let (mut buffered, digest, size) = gzip.finish().map_err(writing())?.finish();
     buffered.flush().map_err(writing())?;
     drop(buffered);
-    let descriptor = Descriptor {
-        media_type: MediaType::ImageLayerGzip,
-        digest,
-        size,
-        platform: None,
-        annotations: BTreeMap::new(),
-    };
+    let descriptor = Descriptor::new(MediaType::ImageLayerGzip, digest, size);
     Ok(Layer { descriptor, diff_id, what: "containerdisk", file: output })
 }
 

@@ -1,6 +1,5 @@
 //! An image that is ready to be sent: its documents, and the files that are its layers.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::os::unix::fs::FileExt;
@@ -96,13 +95,8 @@ impl Package {
                 sent = sent.saturating_add(layer.descriptor.size);
             }
         }
-        let config = Descriptor {
-            media_type: MediaType::ImageConfig,
-            digest: Digest::sha256(&self.config),
-            size: self.config.len() as u64,
-            platform: None,
-            annotations: BTreeMap::new(),
-        };
+        let digest = Digest::sha256(&self.config);
+        let config = Descriptor::new(MediaType::ImageConfig, digest, self.config.len() as u64);
         let open = |offset: u64| {
             let mut bytes = Cursor::new(self.config.clone());
             bytes.set_position(offset);

@@ -3,9 +3,10 @@
 //! descriptor.md of the image specification. A [`Descriptor`] has been checked: its digest follows the grammar, its
 //! size is one that a file can have, and its content is not to be fetched from somewhere else (`urls`).
 
+use crate::artifact::{self, Artifact};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::media_type::MediaType;
+use crate::media_type::{DocumentClass, MediaType, document_class};
 use crate::platform::Platform;
 use std::collections::BTreeMap;
 
@@ -27,11 +28,18 @@ pub struct Descriptor {
     pub size: u64,
     /// In an index: the platform of the image. `None` also where os or architecture is empty.
     pub platform: Option<Platform>,
+    /// What the manifest is, where that is something else than an image.
+    pub artifact_type: Option<String>,
     /// Annotations, by key.
     pub annotations: BTreeMap<String, String>,
 }
 
 impl Descriptor {
+    /// A descriptor that says of its content what it must, and nothing else.
+    pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
+        Descriptor { media_type, digest, size, platform: None, artifact_type: None, annotations: BTreeMap::new() }
+    }
+
     /// Checks a descriptor as parsed. `what` names the document it stands in.
     ///
     /// # Errors
@@ -57,7 +65,15 @@ impl Descriptor {
             )
         });
         let annotations = parsed.annotations().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        Ok(Descriptor { media_type: parsed.media_type().clone(), digest, size: parsed.size(), platform, annotations })
+        let artifact_type = parsed.artifact_type().as_ref().map(AsRef::as_ref).filter(|text| artifact::tells(text));
+        Ok(Descriptor {
+            media_type: parsed.media_type().clone(),
+            digest,
+            size: parsed.size(),
+            platform,
+            artifact_type: artifact_type.map(str::to_owned),
+            annotations,
+        })
     }
 
     /// The name of an image in a layout's `index.json`.
@@ -68,6 +84,17 @@ impl Descriptor {
     /// Whether an index's entry says something about an image (provenance, a bill of materials) instead of being one.
     pub fn is_attestation(&self) -> bool {
         self.annotations.contains_key(REFERENCE_TYPE) || self.platform.as_ref().is_some_and(Platform::is_unknown)
+    }
+
+    /// What an index's entry is by its own account, where that is neither an image nor an index.
+    pub fn artifact(&self) -> Option<Artifact> {
+        if self.is_attestation() {
+            return Some(artifact::attestation());
+        }
+        let is_other = document_class(&self.media_type) == DocumentClass::Other;
+        let own = is_other.then(|| self.media_type.as_ref());
+        (is_other || self.artifact_type.is_some())
+            .then(|| artifact::describe(self.artifact_type.as_deref().into_iter().chain(own)))
     }
 }
 
@@ -108,6 +135,24 @@ mod tests {
         ] {
             let json = format!(r#"{{"mediaType":"x","digest":"sha256:{HEX}","size":7,{extra}}}"#);
             assert!(check(&json).expect("checked").is_attestation(), "{extra}");
+        }
+    }
+
+    #[test]
+    fn artifacts_say_what_they_are() {
+        let manifest = "application/vnd.oci.image.manifest.v1+json";
+        for (media_type, artifact_type, expected) in [
+            (manifest, "application/spdx+json", Some("a bill of materials (SBOM)")),
+            (manifest, "application/vnd.oci.image.config.v1+json", None),
+            (manifest, "", None),
+            ("application/vnd.oci.artifact.manifest.v1+json", "application/x-mine", Some("an artifact")),
+            ("application/vnd.in-toto+json", "", Some("an attestation")),
+        ] {
+            let json = format!(
+                r#"{{"mediaType":"{media_type}","digest":"sha256:{HEX}","size":7,"artifactType":"{artifact_type}"}}"#
+            );
+            let artifact = check(&json).expect("checked").artifact();
+            assert_eq!(artifact.map(|artifact| artifact.sort), expected, "{media_type} {artifact_type}");
         }
     }
 

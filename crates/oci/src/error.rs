@@ -1,5 +1,6 @@
 //! What can go wrong with an image or its source, in kinds that a caller can act on.
 
+use crate::artifact::Artifact;
 use crate::digest::{Digest, DigestError};
 use crate::platform::{Platform, PlatformError};
 use crate::reference::ReferenceError;
@@ -55,10 +56,20 @@ pub enum Error {
         images: Vec<String>,
     },
     /// The source holds no image at all.
-    #[error("{what} holds no image")]
+    #[error("{what} holds no image{}", or_list("; there are: ", artifacts))]
     Empty {
         /// The source.
         what: String,
+        /// What it holds instead.
+        artifacts: Vec<Artifact>,
+    },
+    /// A manifest is that of something else than a container image.
+    #[error("{what} is not a container image, but {artifact}")]
+    Artifact {
+        /// The manifest.
+        what: String,
+        /// What it is.
+        artifact: Artifact,
     },
     /// A blob or a member of an archive that is needed is not there.
     #[error("{what} is missing from {place}")]
@@ -212,7 +223,7 @@ impl Error {
             | Error::Limit { .. }
             | Error::DiffIds { .. }
             | Error::Archive { .. } => ErrorKind::Integrity,
-            Error::Unsupported { .. } => ErrorKind::Unsupported,
+            Error::Unsupported { .. } | Error::Artifact { .. } => ErrorKind::Unsupported,
             Error::Cancelled => ErrorKind::Cancelled,
             Error::Place(error) => error.kind,
             Error::Names { source, .. } => source.kind(),

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::manifest::Manifest;
 use crate::media_type::{Compression, LayerClass, MediaType, layer_class};
 use crate::platform::Platform;
 use crate::select::{Selected, Wanted};
@@ -20,6 +21,7 @@ pub struct Image {
     pub(crate) source: String,
     pub(crate) name: Option<String>,
     pub(crate) manifest_digest: Option<Digest>,
+    pub(crate) manifest: Option<Manifest>,
     pub(crate) config: Option<Config>,
     pub(crate) platform: Option<Platform>,
     pub(crate) layers: Vec<Layer>,
@@ -30,12 +32,12 @@ impl Image {
     /// Makes an image of a manifest that was selected. No layer is opened yet.
     pub fn from_selected(blobs: &Arc<dyn Blobs>, selected: Selected, wanted: &Wanted) -> Self {
         let Selected { descriptor, manifest, config, platform, mut warnings } = selected;
-        let layers = manifest.layers.into_iter().zip(config.diff_ids()).map(|(layer, diff_id)| Layer {
+        let layers = manifest.layers.iter().zip(config.diff_ids()).map(|(layer, diff_id)| Layer {
             media_type: Some(layer.media_type.clone()),
             size: Some(layer.size),
             digest: Some(layer.digest),
             diff_id: Some(*diff_id),
-            opener: Opener::Blob(blobs.clone(), Box::new(layer)),
+            opener: Opener::Blob(blobs.clone(), Box::new(layer.clone())),
         });
         let layers = layers.collect();
         if let Some(found) = &platform
@@ -47,6 +49,7 @@ impl Image {
             source: blobs.place(),
             name: descriptor.ref_name().map(str::to_owned),
             manifest_digest: Some(descriptor.digest),
+            manifest: Some(manifest),
             config: Some(config),
             platform,
             layers,
@@ -84,6 +87,11 @@ impl Image {
     /// of its only layer, once read, says as much.
     pub fn manifest_digest(&self) -> Option<&Digest> {
         self.manifest_digest.as_ref()
+    }
+
+    /// The image's manifest. Docker archives and flat ones have none.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
     }
 
     /// The image's config. A flat archive has none.
@@ -245,6 +253,14 @@ pub enum Warning {
         found: Platform,
         /// The platform that was looked for.
         wanted: Platform,
+    },
+    /// The index and the config name different platforms. The index counts.
+    #[error("the index says that the image is for {index}, its config says {config}; the index counts")]
+    Disagreement {
+        /// The platform in the index.
+        index: Platform,
+        /// The platform in the config.
+        config: Platform,
     },
     /// The config's time of creation cannot be read.
     #[error("the image's time of creation cannot be understood: {text:?}")]

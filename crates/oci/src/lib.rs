@@ -28,6 +28,7 @@
 // Sizes, offsets and counts come from foreign bytes; in tests they do not.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+pub mod artifact;
 pub mod blob;
 pub mod cache;
 pub mod config;
@@ -49,6 +50,7 @@ pub mod source;
 pub mod timestamp;
 pub mod verify;
 
+pub use artifact::Artifact;
 pub use banger_error::ErrorKind;
 pub use blob::{Arriving, BlobReader, Blobs};
 pub use config::Config;

@@ -1,5 +1,6 @@
 //! Image manifests (manifest.md of the image specification; Docker's version 2, schema 2).
 
+use crate::artifact::{self, Artifact};
 use crate::descriptor::Descriptor;
 use crate::document::{self, Shape};
 use crate::error::{Error, Result};
@@ -16,6 +17,8 @@ pub struct Manifest {
     pub layers: Vec<Descriptor>,
     /// What it is besides an image, as its author says.
     pub artifact_type: Option<String>,
+    /// Whether it says that it belongs to another manifest, as signatures do.
+    pub has_subject: bool,
 }
 
 #[derive(serde::Deserialize)]
@@ -27,9 +30,26 @@ struct Fields {
     layers: Option<Vec<oci_spec::image::Descriptor>>,
     #[serde(default)]
     artifact_type: Option<String>,
+    #[serde(default)]
+    subject: Option<serde::de::IgnoredAny>,
+}
+
+impl Fields {
+    /// What it is, if it is something else than a container image.
+    fn artifact(&self) -> Artifact {
+        let layers = self.layers.iter().flatten().map(oci_spec::image::Descriptor::media_type);
+        let others = layers.filter(|media_type| layer_class(media_type) == LayerClass::Other);
+        let types = std::iter::once(self.config.media_type()).chain(others).map(AsRef::as_ref);
+        artifact::describe(self.artifact_type.as_deref().into_iter().chain(types))
+    }
 }
 
 impl Manifest {
+    /// Whether it claims to be nothing but an image: no artifact of some type, and nobody's signature.
+    pub(crate) fn is_only_image(&self) -> bool {
+        !self.has_subject && self.artifact_type.as_deref().is_none_or(|text| !artifact::tells(text))
+    }
+
     /// Parses and checks a manifest. `what` names it in errors; `found_as` is the media type under which it was found.
     ///
     /// # Errors
@@ -42,12 +62,9 @@ impl Manifest {
         let fields: Fields =
             serde_json::from_slice(bytes).map_err(|source| Error::Json { what: what.to_owned(), source })?;
         let config = Descriptor::check(&fields.config, what)?;
+        let no_image = || Error::Artifact { what: what.to_owned(), artifact: fields.artifact() };
         if !is_image_config(&config.media_type) {
-            let media_type = crate::digest::shorten(config.media_type.as_ref());
-            return Err(Error::unsupported(
-                what,
-                format!("it is not a container image: its config is of type {media_type:?}"),
-            ));
+            return Err(no_image());
         }
         if config.size > CONFIG_BYTES {
             return Err(Error::Limit {
@@ -57,9 +74,13 @@ impl Manifest {
                 unit: "bytes",
             });
         }
-        let layers = fields.layers.unwrap_or_default();
+        let layers = fields.layers.as_deref().unwrap_or_default();
         if layers.len() > LAYERS {
             return Err(too_many_layers(what, layers.len()));
+        }
+        // Signatures of cosign have the config of an image.
+        if layers.iter().any(|layer| layer_class(layer.media_type()) == LayerClass::Other) {
+            return Err(no_image());
         }
         let layers = layers
             .iter()
@@ -69,7 +90,7 @@ impl Manifest {
                 Descriptor::check(layer, what)
             })
             .collect::<Result<_>>()?;
-        Ok(Manifest { config, layers, artifact_type: fields.artifact_type })
+        Ok(Manifest { config, layers, artifact_type: fields.artifact_type, has_subject: fields.subject.is_some() })
     }
 }
 
@@ -98,15 +119,11 @@ fn check_layer(layer: &oci_spec::image::Descriptor, what: &str) -> Result<()> {
     let digest = crate::digest::shorten(layer.digest().as_ref());
     let refuse = |reason: &str| Err(Error::unsupported(what, format!("layer {digest} {reason}")));
     match layer_class(layer.media_type()) {
-        LayerClass::Layer(_) => Ok(()),
+        LayerClass::Layer(_) | LayerClass::Other => Ok(()),
         LayerClass::NonDistributable => {
             refuse("is not distributable: its content is kept elsewhere, and is never fetched from there")
         }
         LayerClass::Encrypted => refuse("is encrypted"),
-        LayerClass::Other => {
-            let media_type = crate::digest::shorten(layer.media_type().as_ref());
-            refuse(&format!("is of type {media_type:?}, which is no layer of a file system"))
-        }
     }
 }
 

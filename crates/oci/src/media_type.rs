@@ -81,7 +81,7 @@ pub fn is_document(media_type: &MediaType) -> bool {
 }
 
 /// Whether a config of this type describes a container image.
-pub(crate) fn is_image_config(media_type: &MediaType) -> bool {
+pub fn is_image_config(media_type: &MediaType) -> bool {
     match media_type {
         MediaType::ImageConfig => true,
         MediaType::Other(text) => matches!(text.as_str(), DOCKER_CONFIG | UNKNOWN_BYTES),

@@ -140,6 +140,18 @@ impl Platform {
         fits.then_some((Reverse(level), offered.variant.is_none()))
     }
 
+    /// Whether another account of the same image contradicts this one. A variant that may only have been left out
+    /// does not: for arm that is v7.
+    pub(crate) fn contradicts(&self, other: &Platform) -> bool {
+        let said = |platform: &Platform| match (platform.architecture(), platform.variant()) {
+            ("arm", Some("v7")) | (_, None) => None,
+            (_, Some(variant)) => Some(variant.to_owned()),
+        };
+        let variants = said(self).zip(said(other));
+        (&self.os, &self.architecture) != (&other.os, &other.architecture)
+            || variants.is_some_and(|(one, other)| one != other)
+    }
+
     /// Whether this is how an index marks an entry that is not an image (attestations).
     pub(crate) fn is_unknown(&self) -> bool {
         self.os == "unknown" && self.architecture == "unknown"

@@ -4,14 +4,20 @@
 //! - entries that only say something about others (attestations), and entries that are neither an image nor an
 //!   index, are passed over;
 //! - indexes inside are searched, to [`INDEX_NESTING`] levels, unless their own entry names another platform;
-//! - of the images that name a platform the one that fits best is taken;
-//! - only where none fits, images that name none are opened, and their configs decide;
-//! - otherwise the error lists the platforms that exist.
+//! - the images that name a platform are tried, the one that fits best first;
+//! - then, images that name none are opened, and their configs decide;
+//! - what turns out to be no image when it is opened (a signature with an image's platform) is passed over. One that
+//!   is an image but calls itself an artifact, or belongs to another manifest, is taken only where there is no other;
+//! - otherwise the error lists the platforms that exist, or what is there instead of images.
+//!
+//! Where the index and the config name different platforms, the index counts, as it does for Docker and containerd:
+//! a wrong config is what a build on a wrong base leaves.
 //!
 //! A manifest that was named directly, instead of being chosen from an index, is for the platform that it is for: the
 //! host's platform is not held against it, and an image for another architecture can be made into a disk anywhere.
 //! Only where a platform was asked for, it must fit.
 
+use crate::artifact::{self, Artifact};
 use crate::blob::{Blobs, document};
 use crate::config::Config;
 use crate::descriptor::Descriptor;
@@ -49,7 +55,7 @@ pub struct Selected {
     pub manifest: Manifest,
     /// The config.
     pub config: Config,
-    /// The platform: the config's, or else that of the index's entry.
+    /// The platform: that of the index's entry, or else the config's.
     pub platform: Option<Platform>,
     /// What was noticed on the way.
     pub warnings: Vec<Warning>,
@@ -86,11 +92,11 @@ pub fn resolve(blobs: &dyn Blobs, descriptor: &Descriptor, level: usize, wanted:
             "it is of Docker's schema 1, which ended in 2019; push the image again with a current tool",
         )),
         DocumentClass::Other => {
-            let media_type = crate::digest::shorten(descriptor.media_type.as_ref());
-            Err(Error::unsupported(
-                format!("{} in {}", descriptor.digest, blobs.place()),
-                format!("it is of type {media_type:?}, neither an image nor an index"),
-            ))
+            let own = std::iter::once(descriptor.media_type.as_ref());
+            Err(Error::Artifact {
+                what: format!("{} in {}", descriptor.digest, blobs.place()),
+                artifact: artifact::describe(descriptor.artifact_type.as_deref().into_iter().chain(own)),
+            })
         }
     }
 }
@@ -150,6 +156,60 @@ fn find_within(
     Ok(None)
 }
 
+/// Sorts out which entries are images, or indexes with images among them, and says what the others are. What cannot be
+/// looked at, or is too much to be looked at, counts as an image: opening it says more.
+///
+/// # Errors
+/// A document is damaged, or cannot be read.
+pub(crate) fn images<'a>(
+    blobs: &dyn Blobs,
+    entries: &[&'a Descriptor],
+    level: usize,
+) -> Result<(Vec<&'a Descriptor>, Vec<Artifact>)> {
+    let mut budget = SELECTION_DOCUMENTS;
+    let (mut images, mut artifacts) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match contents(blobs, entry, level, &mut budget)? {
+            None => images.push(*entry),
+            Some(found) => artifacts.extend(found),
+        }
+    }
+    Ok((images, artifacts))
+}
+
+/// What an entry holds instead of images; `None` where it is an image or holds one.
+fn contents(blobs: &dyn Blobs, entry: &Descriptor, level: usize, budget: &mut usize) -> Result<Option<Vec<Artifact>>> {
+    let class = document_class(&entry.media_type);
+    if entry.is_attestation() || class == DocumentClass::Other {
+        return Ok(Some(entry.artifact().into_iter().collect()));
+    }
+    let Some(left) = budget.checked_sub(1) else { return Ok(None) };
+    *budget = left;
+    if class == DocumentClass::Index {
+        let index = match read_index(blobs, entry, level) {
+            Err(Error::Missing { .. }) => return Ok(None),
+            index => index?,
+        };
+        let mut artifacts = Vec::new();
+        for inner in &index.entries {
+            match contents(blobs, inner, level.saturating_add(1), budget)? {
+                None => return Ok(None),
+                Some(found) => artifacts.extend(found),
+            }
+        }
+        return Ok(Some(artifacts));
+    }
+    let what = document_name("manifest", &entry.digest);
+    let bytes = match document(blobs, entry, MANIFEST_BYTES, &what) {
+        Err(Error::Missing { .. }) => return Ok(None),
+        bytes => bytes?,
+    };
+    Ok(match Manifest::parse(&bytes, &what, Some(&entry.media_type)) {
+        Err(Error::Artifact { artifact, .. }) => Some(vec![artifact]),
+        _ => None,
+    })
+}
+
 /// Collects what an index holds, then chooses.
 struct Search<'a> {
     blobs: &'a dyn Blobs,
@@ -158,13 +218,18 @@ struct Search<'a> {
     named: Vec<(Descriptor, Platform)>,
     /// Images that do not.
     unnamed: Vec<Descriptor>,
+    /// Platforms of indexes inside that are not looked into.
+    foreign: Vec<Platform>,
+    /// What is there that is no image.
+    artifacts: Vec<Artifact>,
     /// How many more documents may be opened.
     budget: usize,
 }
 
 impl<'a> Search<'a> {
     fn new(blobs: &'a dyn Blobs, wanted: &'a Wanted) -> Self {
-        Search { blobs, wanted, named: Vec::new(), unnamed: Vec::new(), budget: SELECTION_DOCUMENTS }
+        let (named, unnamed, foreign, artifacts) = Default::default();
+        Search { blobs, wanted, named, unnamed, foreign, artifacts, budget: SELECTION_DOCUMENTS }
     }
 
     fn index(&mut self, descriptor: &Descriptor, level: usize) -> Result<()> {
@@ -174,13 +239,19 @@ impl<'a> Search<'a> {
     }
 
     fn entries(&mut self, entries: &[Descriptor], level: usize) -> Result<()> {
-        for entry in entries.iter().filter(|entry| !entry.is_attestation()) {
-            match (document_class(&entry.media_type), &entry.platform) {
+        for entry in entries {
+            let class = document_class(&entry.media_type);
+            match (class, &entry.platform) {
+                _ if entry.is_attestation() => self.artifacts.extend(entry.artifact()),
                 (DocumentClass::Manifest, Some(platform)) => self.named.push((entry.clone(), platform.clone())),
                 (DocumentClass::Manifest, None) => self.unnamed.push(entry.clone()),
-                (DocumentClass::Index, Some(platform)) if !self.wanted.platform.accepts(platform) => {}
+                (DocumentClass::Index, Some(platform)) if !self.wanted.platform.accepts(platform) => {
+                    self.foreign.push(platform.clone());
+                }
+                (DocumentClass::Index, _) if entry.artifact_type.is_some() => self.artifacts.extend(entry.artifact()),
                 (DocumentClass::Index, _) => self.index(entry, level)?,
-                (DocumentClass::Schema1 | DocumentClass::Other, _) => {}
+                (DocumentClass::Schema1, _) => {}
+                (DocumentClass::Other, _) => self.artifacts.extend(entry.artifact()),
             }
         }
         Ok(())
@@ -188,32 +259,70 @@ impl<'a> Search<'a> {
 
     fn choose(mut self, what: &str) -> Result<Selected> {
         let platform = &self.wanted.platform;
-        let best = self
+        // Where two fit equally well, the first one counts: the sort is stable.
+        let mut fitting: Vec<_> = self
             .named
             .iter()
-            .filter_map(|(entry, offered)| Some((platform.rank(offered)?, entry)))
-            .min_by(|(one, _), (other, _)| one.cmp(other));
-        if let Some((_, entry)) = best {
-            return open(self.blobs, entry);
-        }
-        let mut available: Vec<Platform> = self.named.iter().map(|(_, offered)| offered.clone()).collect();
-        for entry in std::mem::take(&mut self.unnamed) {
+            .filter_map(|(entry, offered)| Some(((entry.artifact_type.is_some(), platform.rank(offered)?), entry)))
+            .collect();
+        fitting.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let fitting: Vec<Descriptor> = fitting.into_iter().map(|(_, entry)| entry.clone()).collect();
+        self.unnamed.sort_by_key(|entry| entry.artifact_type.is_some());
+        let mut available: Vec<Platform> = Vec::new();
+        // The first that is an image, but says that it is something else besides.
+        let mut second = None;
+        let mut refused = Vec::new();
+        for entry in fitting.into_iter().chain(std::mem::take(&mut self.unnamed)) {
+            if second.is_some() && entry.artifact_type.is_some() {
+                continue;
+            }
             // Two documents: the manifest and its config.
             spend(&mut self.budget, &self.blobs.place())?;
             spend(&mut self.budget, &self.blobs.place())?;
-            let selected = open(self.blobs, &entry)?;
-            match selected.platform {
-                Some(offered) if !platform.accepts(&offered) => available.push(offered),
-                _ => return Ok(selected),
+            match open(self.blobs, &entry) {
+                Ok(Selected { platform: Some(offered), .. }) if !platform.accepts(&offered) => available.push(offered),
+                Ok(selected) if selected.manifest.is_only_image() => return Ok(selected),
+                Ok(selected) => second = second.or(Some(selected)),
+                Err(error) if is_passed_over(&error) => refused.push(error),
+                Err(error) => return Err(error),
             }
         }
+        if let Some(selected) = second {
+            return Ok(selected);
+        }
+        let named = self.named.iter().filter(|(entry, _)| entry.artifact_type.is_none());
+        available.extend(named.map(|(_, offered)| offered.clone()).filter(|offered| !platform.accepts(offered)));
+        available.extend(self.foreign);
         available.sort();
         available.dedup();
-        Err(Error::NoPlatform {
-            what: format!("{what} in {}", self.blobs.place()),
-            wanted: platform.clone(),
-            available,
-        })
+        let (what, wanted) = (format!("{what} in {}", self.blobs.place()), platform.clone());
+        let is_only = refused.len() == 1;
+        for error in refused {
+            match error {
+                // Of a single one, and of an image that cannot be read, its own error says most.
+                error if available.is_empty() && (is_only || !matches!(error, Error::Artifact { .. })) => {
+                    return Err(error);
+                }
+                Error::Artifact { artifact, .. } => self.artifacts.push(artifact),
+                _ => {}
+            }
+        }
+        if available.is_empty() && !self.artifacts.is_empty() {
+            self.artifacts.dedup();
+            return Err(Error::Empty { what, artifacts: self.artifacts });
+        }
+        Err(Error::NoPlatform { what, wanted, available })
+    }
+}
+
+/// Whether an entry that cannot be opened for this reason leaves the choice to the others: it is no image, or one that
+/// nothing here reads.
+fn is_passed_over(error: &Error) -> bool {
+    match error {
+        Error::Artifact { .. } | Error::Unsupported { .. } => true,
+        // Layers without a single diff ID: a config of an artifact that has the type of an image's.
+        Error::DiffIds { diff_ids, .. } => *diff_ids == 0,
+        _ => false,
     }
 }
 
@@ -243,10 +352,15 @@ fn open(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Selected> {
     let manifest = Manifest::parse(&bytes, &what, Some(&descriptor.media_type))?;
     let config_name = document_name("config", &manifest.config.digest);
     let bytes = document(blobs, &manifest.config, CONFIG_BYTES, &config_name)?;
-    let (config, warnings) = Config::parse(bytes, &config_name)?;
+    let (config, mut warnings) = Config::parse(bytes, &config_name)?;
     if manifest.layers.len() != config.diff_ids().len() {
         return Err(Error::DiffIds { what, layers: manifest.layers.len(), diff_ids: config.diff_ids().len() });
     }
-    let platform = config.platform().or(descriptor.platform.as_ref()).cloned();
+    if let (Some(index), Some(own)) = (&descriptor.platform, config.platform())
+        && index.contradicts(own)
+    {
+        warnings.push(Warning::Disagreement { index: index.clone(), config: own.clone() });
+    }
+    let platform = descriptor.platform.as_ref().or(config.platform()).cloned();
     Ok(Selected { descriptor: descriptor.clone(), manifest, config, platform, warnings })
 }

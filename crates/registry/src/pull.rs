@@ -1,6 +1,5 @@
 //! What is done with registries: an image is opened to be read while it arrives, fetched into the cache, or looked at.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use banger_oci::cache::Cache;
@@ -143,7 +142,7 @@ impl Registry {
                 let bytes = repository.document(&descriptor)?;
                 let index =
                     Index::parse(&bytes, &format!("index {}", descriptor.digest), Some(&descriptor.media_type))?;
-                index.entries.into_iter().filter(|entry| !entry.is_attestation()).collect()
+                index.entries.into_iter().filter(|entry| entry.artifact().is_none()).collect()
             }
         };
         Ok(Resolved { descriptor, platforms, image })
@@ -190,5 +189,5 @@ impl Registry {
 /// What a registry has under a name, as an index would refer to it.
 fn descriptor(found: Found) -> Descriptor {
     let Found { digest, media_type, size } = found;
-    Descriptor { media_type, digest, size, platform: None, annotations: BTreeMap::new() }
+    Descriptor::new(media_type, digest, size)
 }

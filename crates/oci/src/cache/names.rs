@@ -206,13 +206,7 @@ mod tests {
     use crate::platform::Platform;
 
     fn descriptor(content: &str) -> Descriptor {
-        Descriptor {
-            media_type: MediaType::ImageManifest,
-            digest: Digest::sha256(content.as_bytes()),
-            size: content.len() as u64,
-            platform: None,
-            annotations: Default::default(),
-        }
+        Descriptor::new(MediaType::ImageManifest, Digest::sha256(content.as_bytes()), content.len() as u64)
     }
 
     fn listed(names: &Names) -> Vec<(Option<&str>, Digest)> {

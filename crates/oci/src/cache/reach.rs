@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
                     // A platform that was never fetched is not missing.
                     if self.cache.contains(entry) {
                         complete &= self.visit(entry, level.saturating_add(1), blobs)?;
-                        images = images.saturating_add(usize::from(!entry.is_attestation()));
+                        images = images.saturating_add(usize::from(entry.artifact().is_none()));
                     }
                 }
                 Ok(complete && images > 0)

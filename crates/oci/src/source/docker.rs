@@ -50,6 +50,7 @@ pub(crate) fn open(archive: Archive, image: &Selector, options: &OpenOptions) ->
         source: archive.name().to_owned(),
         name,
         manifest_digest: Some(image_digest(&config)),
+        manifest: None,
         platform: config.platform().cloned(),
         config: Some(config),
         layers,
@@ -103,7 +104,7 @@ fn pick<'a>(archive: &Archive, entries: &'a [Entry], image: &Selector) -> Result
         candidates = matching;
     }
     match candidates.split_first() {
-        None if all.is_empty() => Err(Error::Empty { what: archive.name().to_owned() }),
+        None if all.is_empty() => Err(Error::Empty { what: archive.name().to_owned(), artifacts: Vec::new() }),
         None => Err(Error::NoImage {
             what: archive.name().to_owned(),
             wanted: image.to_string().trim_start_matches(':').to_owned(),

@@ -21,6 +21,7 @@ pub(crate) fn open(file: &Input, name: String) -> Result<Image> {
         source: name,
         name: None,
         manifest_digest: None,
+        manifest: None,
         config: None,
         platform: None,
         layers: vec![Layer { media_type: None, size, digest: None, diff_id: None, opener }],

@@ -1,6 +1,7 @@
 //! OCI image layouts (image-layout.md of the image specification), in a directory or in an archive.
 
 use super::{OpenOptions, Selector};
+use crate::artifact::is_companion_name;
 use crate::blob::Blobs;
 use crate::descriptor::{CONTAINERD_NAME, Descriptor};
 use crate::digest::Digest;
@@ -62,17 +63,17 @@ fn check_marker(files: &dyn Files) -> Result<()> {
 /// Finds the one image that is meant.
 fn pick(files: &dyn Files, index: &Index, image: &Selector, wanted: &Wanted) -> Result<Selected> {
     let place = files.place();
-    let images: Vec<&Descriptor> = index.entries.iter().filter(|entry| !entry.is_attestation()).collect();
-    let no_image = || Error::NoImage {
-        what: place.clone(),
-        wanted: image.to_string().trim_start_matches(':').to_owned(),
-        images: names(&images),
+    let entries: Vec<&Descriptor> = index.entries.iter().collect();
+    let no_image = || {
+        let images = select::images(files, &entries, LEVEL).map_or(entries.clone(), |(images, _)| images);
+        let wanted = image.to_string().trim_start_matches(':').to_owned();
+        Error::NoImage { what: place.clone(), wanted, images: names(&images) }
     };
 
     let mut candidates: Vec<&Descriptor> = match image.position {
         // As skopeo counts: every entry.
         Some(position) => vec![index.entries.get(position).ok_or_else(no_image)?],
-        None => images.clone(),
+        None => entries.clone(),
     };
     if let Some(name) = &image.name {
         // An image that was asked for by its digest may have that in its name.
@@ -86,11 +87,20 @@ fn pick(files: &dyn Files, index: &Index, image: &Selector, wanted: &Wanted) -> 
         return select::resolve(files, &entry, level, wanted);
     }
 
-    let Some((first, others)) = candidates.split_first() else {
+    let mut artifacts = Vec::new();
+    if !is_one(&candidates) {
+        // Several entries: an image among its signatures is the only one that can be meant.
+        let (images, others) = select::images(files, &candidates, LEVEL)?;
+        let named: Vec<&Descriptor> = images.iter().copied().filter(|entry| !is_companion(entry)).collect();
+        candidates = if named.is_empty() { images } else { named };
+        artifacts = others;
+    }
+    let Some(first) = candidates.first() else {
         let nothing_asked = image.name.is_none() && image.position.is_none();
-        return Err(if nothing_asked { Error::Empty { what: place } } else { no_image() });
+        let is_empty = nothing_asked || !artifacts.is_empty();
+        return Err(if is_empty { Error::Empty { what: place, artifacts } } else { no_image() });
     };
-    if others.iter().all(|entry| entry.digest == first.digest) {
+    if is_one(&candidates) {
         return select::resolve(files, first, LEVEL, wanted);
     }
     // Several entries are one image for several platforms, or they are several images.
@@ -100,6 +110,17 @@ fn pick(files: &dyn Files, index: &Index, image: &Selector, wanted: &Wanted) -> 
         return select::choose(files, &entries, INDEX, LEVEL, wanted);
     }
     Err(Error::SeveralImages { what: place, images: names(&candidates) })
+}
+
+/// Whether these are entries of one and the same manifest or index.
+fn is_one(entries: &[&Descriptor]) -> bool {
+    let Some((first, others)) = entries.split_first() else { return false };
+    others.iter().all(|entry| entry.digest == first.digest)
+}
+
+/// Whether an entry's name says that it belongs to another one.
+fn is_companion(entry: &Descriptor) -> bool {
+    entry.ref_name().is_some_and(is_companion_name)
 }
 
 /// The entries of a name: of exactly this one, or else of one that is the same when written in full.

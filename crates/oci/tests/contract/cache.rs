@@ -55,13 +55,7 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
 }
 
 pub(crate) fn descriptor(media_type: MediaType, content: &[u8]) -> Descriptor {
-    Descriptor {
-        media_type,
-        digest: Digest::sha256(content),
-        size: content.len() as u64,
-        platform: None,
-        annotations: Default::default(),
-    }
+    Descriptor::new(media_type, Digest::sha256(content), content.len() as u64)
 }
 
 pub(crate) fn layer(content: &[u8]) -> Descriptor {

@@ -38,13 +38,8 @@ fn original() -> Layout {
 /// Brings a blob of a layout into the cache, as it comes over a network.
 fn copy(layout: &Layout, cache: &Cache, descriptor: &Value) -> Descriptor {
     let content = std::fs::read(layout.blob_file(descriptor)).unwrap();
-    let descriptor = Descriptor {
-        media_type: MediaType::from(descriptor["mediaType"].as_str().unwrap()),
-        digest: digest_of(descriptor),
-        size: descriptor["size"].as_u64().unwrap(),
-        platform: None,
-        annotations: Default::default(),
-    };
+    let media_type = MediaType::from(descriptor["mediaType"].as_str().unwrap());
+    let descriptor = Descriptor::new(media_type, digest_of(descriptor), descriptor["size"].as_u64().unwrap());
     if !cache.contains(&descriptor) {
         let mut partial = begin(cache, &descriptor);
         content.chunks(100).for_each(|piece| partial.append(piece).unwrap());

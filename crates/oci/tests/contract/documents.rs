@@ -52,7 +52,7 @@ fn hostile_manifests_and_indexes() {
             malformed,
             "calls itself",
         ),
-        ("unknown type", "text/html", "<html>".into(), unsupported, "neither an image nor an index"),
+        ("unknown type", "text/html", "<html>".into(), unsupported, "not a container image"),
         ("not JSON", MANIFEST, "<html>".into(), malformed, "cannot be understood"),
         ("empty", MANIFEST, String::new(), malformed, "cannot be understood"),
         ("deep", MANIFEST, r#"{"a":"#.repeat(200_000), malformed, "cannot be understood"),

@@ -19,7 +19,7 @@ impl Memory {
         let digest = Digest::sha256(&bytes);
         let size = bytes.len() as u64;
         self.0.push((digest, bytes.into()));
-        Descriptor { media_type, digest, size, platform: None, annotations: Default::default() }
+        Descriptor::new(media_type, digest, size)
     }
 }
 

@@ -69,13 +69,7 @@ pub(crate) fn named(authority: &str) -> Reference {
 }
 
 pub(crate) fn blob_of(bytes: &[u8]) -> Descriptor {
-    Descriptor {
-        media_type: MediaType::ImageLayerGzip,
-        digest: Digest::sha256(bytes),
-        size: bytes.len() as u64,
-        platform: None,
-        annotations: BTreeMap::new(),
-    }
+    Descriptor::new(MediaType::ImageLayerGzip, Digest::sha256(bytes), bytes.len() as u64)
 }
 
 pub(crate) const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{},"layers":[]}"#;
