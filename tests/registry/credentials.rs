@@ -216,13 +216,90 @@ fn helpers_that_do_not_know_or_do_not_work() {
         let user = install_helper(User::new(), "fake", &host, "helper");
         user.write("bin/docker-credential-fake", format!("#!/bin/sh\n{script}\n"));
         user.write(".docker/config.json", json!({ "credHelpers": { &host: "fake" } }).to_string());
-        user.fetch(&server.reference(IMAGE), &[]).expect(4).says("docker-credential-fake");
+        assert_lapse(&user.fetch(&server.reference(IMAGE), &[]), "docker-credential-fake");
     }
     let user = User::new();
     user.write(".docker/config.json", json!({ "credHelpers": { &host: "nosuch" } }).to_string());
-    let run = user.fetch(&server.reference(IMAGE), &[]);
-    assert_ne!(run.code(), Some(0), "{run}");
-    run.says("docker-credential-nosuch");
+    assert_lapse(&user.fetch(&server.reference(IMAGE), &[]), "docker-credential-nosuch");
+    // The daemon has no part of it but to say it.
+    let daemon = user.with("BANGER_IDLE", "5");
+    assert_lapse(&daemon.run(["pull", &server.reference(IMAGE), "--no-kernel"]), "docker-credential-nosuch");
+}
+
+/// The registry wants credentials, and what kept them from being found is the first thing that the error says. To log in
+/// would ask the same helper.
+#[track_caller]
+fn assert_lapse(run: &Run, reason: &str) {
+    assert_eq!(run.code(), Some(4), "{run}");
+    let stderr = run.stderr();
+    let error = stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{run}"));
+    assert!(error.contains(reason), "{run}");
+    assert!(stderr.contains("hint: ") && stderr.contains("--creds") && !stderr.contains("banger login"), "{run}");
+    assert_eq!(stderr.lines().filter(|line| line.starts_with("warning: ")).count(), 1, "{run}");
+}
+
+/// A registry that gives everybody a token, as Docker Hub does, and nobody anything without one.
+fn public(sample: &Sample) -> Server {
+    sample.content.clone().serve_with(|request| {
+        if request.path() == "/token" {
+            let is_anonymous = request.header("authorization").is_none();
+            return Some(Answer::new(if is_anonymous { 200 } else { 401 }, r#"{"token":"good"}"#));
+        }
+        let challenge = format!("Bearer realm=\"http://{}/token\",service=\"x\"", request.host());
+        let is_let_in = request.header("authorization") == Some("Bearer good");
+        (!is_let_in).then(|| Answer::error(401, "UNAUTHORIZED", "no token").header("WWW-Authenticate", &challenge))
+    })
+}
+
+#[test]
+fn a_public_image_needs_no_helper() {
+    let sample = Sample::small();
+    let server = public(&sample);
+    let reference = server.reference(IMAGE);
+    for config in [json!({ "credsStore": "desktop.exe" }), json!({ "credHelpers": { server.host(): "desktop.exe" } })] {
+        let user = User::new();
+        user.write(".docker/config.json", config.to_string());
+        let warned = |run: &Run| {
+            let stderr = run.stderr();
+            let warnings: Vec<_> = stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+            assert!(matches!(warnings[..], [one] if one.contains("docker-credential-desktop.exe")), "{run}");
+        };
+        warned(&sample.check(&user, &reference, &[]));
+        let user = user.with("BANGER_NO_DAEMON", "1");
+        warned(&user.run(["pull", &reference, "--no-kernel"]).ok());
+    }
+}
+
+/// Docker's command line reads this variable before its file, and a runner of GitLab has nothing else.
+#[test]
+fn the_environment_may_hold_credentials_itself() {
+    let sample = Sample::small();
+    let server = curious(&sample);
+    let host = server.host();
+    let user = User::new().with("DOCKER_AUTH_CONFIG", file(&host, "variable"));
+    assert_eq!(asks_as(&user, &server, IMAGE, &[]).unwrap(), "variable");
+    user.write(".docker/config.json", file(&host, "docker"));
+    user.write(".config/containers/auth.json", file(&host, "podman"));
+    assert_eq!(asks_as(&user, &server, IMAGE, &[]).unwrap(), "variable");
+    let authfile = user.write("flag.json", file(&host, "authfile")).display().to_string();
+    assert_eq!(asks_as(&user, &server, IMAGE, &["--authfile", &authfile]).unwrap(), "authfile");
+    assert_eq!(asks_as(&user, &server, IMAGE, &["--creds", "flag:password of flag"]).unwrap(), "flag");
+    // It is not forgotten by a logout, which says so; a login would not be used, and says so too.
+    user.run(["logout", &host]).ok().says("DOCKER_AUTH_CONFIG still has a login");
+    user.run(["login", &host, "-u", "somebody", "-p", "password of somebody"]).ok().says("DOCKER_AUTH_CONFIG");
+
+    // What it does not know is in the files; so it is where it is of no use, which is said once.
+    let user = User::new().with("DOCKER_AUTH_CONFIG", file("registry.test", "stranger"));
+    user.write(".docker/config.json", file(&host, "docker"));
+    assert_eq!(asks_as(&user, &server, IMAGE, &[]).unwrap(), "docker");
+    for broken in ["no JSON of a secret", "[]", r#"{"auths":{"HOST":{"auth":"%%%"}}}"#] {
+        let user = User::new().with("DOCKER_AUTH_CONFIG", broken.replace("HOST", &host));
+        let run = user.fetch(&server.reference(IMAGE), &[]);
+        assert_lapse(&run, "DOCKER_AUTH_CONFIG");
+        assert!(!run.stderr().contains("%%%") && !run.stderr().contains("secret"), "{run}");
+        user.write(".docker/config.json", file(&host, "docker"));
+        assert_eq!(asks_as(&user, &server, IMAGE, &[]).unwrap(), "docker");
+    }
 }
 
 /// A name is never part of a path.

@@ -19,6 +19,9 @@ pub struct RegistryAccess {
     /// What to show to whom, by the registry's domain. Nothing of it is stored.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub credentials: BTreeMap<String, Credential>,
+    /// Why there is nothing to show to whom, by the registry's domain, where that is because something failed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub lapses: BTreeMap<String, Lapse>,
     /// Hosts that may do without certificates, and without encryption.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub insecure: Vec<String>,
@@ -47,6 +50,15 @@ pub enum PullPolicy {
     Missing,
     /// Never.
     Never,
+}
+
+/// A place that could have credentials and could not be asked: a helper program that is missing, say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lapse {
+    /// What failed, on what, why.
+    pub reason: String,
+    /// What can be done about it.
+    pub hint: String,
 }
 
 /// Who asks.

@@ -59,6 +59,9 @@ pub(crate) fn logout(logout: &Logout) -> Result<(), Failure> {
         (host, forgotten)
     };
     let forgotten = forgotten.map_err(of)?;
+    if let Some(place) = (!logout.all).then(|| store.stays_in(&whom)).flatten() {
+        warn(&format!("{} still has a login to {whom}; unset it to be logged out", place.display()));
+    }
     if forgotten.is_empty() {
         say(&format!("not logged in to {whom}: there was nothing to forget"));
     }

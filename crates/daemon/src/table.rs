@@ -237,6 +237,7 @@ fn finish<A: Serialize>(result: Result<A, Problem>) -> Response<Body> {
 fn without_secrets(mut request: Value) -> Value {
     if let Some(Value::Object(access)) = request.get_mut("registry") {
         access.remove("credentials");
+        access.remove("lapses");
     }
     request
 }

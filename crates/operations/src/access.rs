@@ -11,7 +11,7 @@ use banger_api::{ErrorKind, Observer, Problem, Result};
 use banger_config::Directories;
 use banger_oci::Reference;
 use banger_oci::cache::Cache;
-use banger_registry::credentials::{Credential, Credentials};
+use banger_registry::credentials::{Credential, Credentials, Lapse};
 use banger_registry::{Client, Error, Pull, Registry, Settings};
 
 use crate::hints::Said;
@@ -57,7 +57,7 @@ impl Access {
             offline: (pull == Pull::Never).then_some("--offline"),
             credentials: !request.credentials.is_empty(),
         };
-        let credentials = Arc::new(Sent::new(&request.credentials));
+        let credentials = Arc::new(Sent::new(request));
         Ok(Self { settings, credentials, pull, cache, said })
     }
 
@@ -112,20 +112,32 @@ pub fn open_cache(directory: &Path) -> Result<Cache> {
 
 /// Credentials that came with a request, by the domain of the registry that they are for.
 #[derive(Debug)]
-struct Sent(BTreeMap<String, Credential>);
+struct Sent {
+    credentials: BTreeMap<String, Credential>,
+    lapses: BTreeMap<String, Lapse>,
+}
 
 impl Sent {
-    fn new(credentials: &BTreeMap<String, banger_api::registry::Credential>) -> Self {
+    fn new(request: &RegistryAccess) -> Self {
         let credential = |credential: &banger_api::registry::Credential| match credential.clone() {
             banger_api::registry::Credential::Basic { username, password } => Credential::Basic { username, password },
             banger_api::registry::Credential::Identity { token } => Credential::IdentityToken(token),
         };
-        Self(credentials.iter().map(|(domain, sent)| (domain.clone(), credential(sent))).collect())
+        let credentials = request.credentials.iter().map(|(domain, sent)| (domain.clone(), credential(sent)));
+        let lapses = request.lapses.iter().map(|(domain, sent)| {
+            let banger_api::registry::Lapse { reason, hint } = sent.clone();
+            (domain.clone(), Lapse { reason, hint })
+        });
+        Self { credentials: credentials.collect(), lapses: lapses.collect() }
     }
 }
 
 impl Credentials for Sent {
     fn find(&self, name: &Reference) -> std::result::Result<Option<Credential>, Error> {
-        Ok(self.0.get(name.domain()).cloned())
+        Ok(self.credentials.get(name.domain()).cloned())
+    }
+
+    fn lapse(&self, name: &Reference) -> Option<Lapse> {
+        self.lapses.get(name.domain()).cloned()
     }
 }

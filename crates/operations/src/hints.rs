@@ -6,6 +6,7 @@ use std::path::Path;
 
 use banger_oci::source::Selector;
 use banger_oci::{Location, Reference, Source, SourceError};
+use banger_registry::credentials::Lapse;
 use banger_rootfs::{Error, LayerError};
 
 use banger_api::{ErrorKind, Problem};
@@ -114,6 +115,7 @@ pub(crate) fn for_push(error: &banger_distribution::Error, asked: &Asked<'_>) ->
     let Place::Registry(reference) = asked.place else { return Vec::new() };
     let domain = reference.domain();
     match error.kind() {
+        ErrorKind::Unauthorized if let Some(lapse) = lapse(error) => vec![lapse.hint.clone()],
         ErrorKind::Unauthorized if asked.said.credentials => {
             vec!["check the user, the password, and whether that user may push there".to_owned()]
         }
@@ -194,6 +196,7 @@ fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<
                 format!("`skopeo list-tags docker://{name}` lists the tags that there are")
             });
         }
+        ErrorKind::Unauthorized if let Some(lapse) = lapse(error) => hints.push(lapse.hint.clone()),
         ErrorKind::Unauthorized if asked.said.credentials => {
             hints.push("check the user, the password and the name of the repository".to_owned());
         }
@@ -209,6 +212,24 @@ fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<
     }
     hints.extend(guess(Path::new(asked.text)));
     hints
+}
+
+/// What kept credentials from being found, where a registry wanted some. To log in would not help: the same place would
+/// be asked again.
+fn lapse<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Lapse> {
+    let found = |error: &'a (dyn std::error::Error + 'static)| match error.downcast_ref()? {
+        banger_registry::Error::Lapse { lapse, .. } => Some(lapse),
+        _ => None,
+    };
+    let of_place = |error: &'a (dyn std::error::Error + 'static)| match error.downcast_ref()? {
+        banger_oci::Error::Place(place) => found(&*place.error),
+        _ => None,
+    };
+    let of_push = |error: &'a (dyn std::error::Error + 'static)| match error.downcast_ref()? {
+        banger_distribution::Error::Registry(error) => found(error),
+        _ => None,
+    };
+    of_place(error).or_else(|| of_push(error))
 }
 
 /// The host that a connection failed to: it may have been a mirror.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use banger_error::ErrorKind;
 use banger_oci::Mismatch;
 
+use crate::credentials::Lapse;
 use crate::transport::Fault;
 
 /// An error of this crate; its chain of sources ends at the cause.
@@ -12,7 +13,7 @@ use crate::transport::Fault;
 #[non_exhaustive]
 pub enum Error {
     /// The registry says that there is no such thing.
-    #[error("{host} has no {what}")]
+    #[error("{host} has no {}", on(host, what))]
     NotFound {
         /// The registry's host.
         host: String,
@@ -20,7 +21,7 @@ pub enum Error {
         what: String,
     },
     /// The registry wants to know who asks, or does not allow it.
-    #[error("{host} does not allow access to {what}{}", said(detail))]
+    #[error("{host} does not allow access to {}{}", on(host, what), said(detail))]
     Unauthorized {
         /// The registry's host.
         host: String,
@@ -30,7 +31,7 @@ pub enum Error {
         detail: String,
     },
     /// The registry answered with another status than those that mean something.
-    #[error("{host} answered {status} when asked for {what}{}", said(detail))]
+    #[error("{host} answered {status} when asked for {}{}", on(host, what), said(detail))]
     Status {
         /// The registry's host.
         host: String,
@@ -44,7 +45,12 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// The registry wants to be left alone for longer than anybody waits.
-    #[error("{host} answered {status} and wants nobody to ask for {what} again for {}{}", long(*wait), said(detail))]
+    #[error(
+        "{host} answered {status} and asks not to be asked for {} again for {}{}",
+        on(host, what),
+        long(*wait),
+        said(detail)
+    )]
     Busy {
         /// The registry's host.
         host: String,
@@ -58,7 +64,7 @@ pub enum Error {
         detail: String,
     },
     /// The connection could not be made, or broke.
-    #[error("the connection to {host} for {what} failed")]
+    #[error("the connection to {host} for {} failed", on(host, what))]
     Connection {
         /// The registry's host.
         host: String,
@@ -68,7 +74,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The registry answered, but not as the specification has it.
-    #[error("the answer of {host} to a request for {what} cannot be used: {reason}")]
+    #[error("the answer of {host} to a request for {} cannot be used: {reason}", on(host, what))]
     Protocol {
         /// The registry's host.
         host: String,
@@ -78,7 +84,7 @@ pub enum Error {
         reason: String,
     },
     /// The registry has it in a form only that nothing here can read.
-    #[error("{host} has {what}, but {reason}")]
+    #[error("{host} has {}, but {reason}", on(host, what))]
     Unsupported {
         /// The registry's host.
         host: String,
@@ -88,7 +94,7 @@ pub enum Error {
         reason: String,
     },
     /// The registry sent something else than was asked for.
-    #[error("what {host} sent as {what} is damaged or was tampered with")]
+    #[error("what {host} sent as {} is damaged or was tampered with", on(host, what))]
     Integrity {
         /// The registry's host.
         host: String,
@@ -104,7 +110,7 @@ pub enum Error {
         what: String,
     },
     /// The registry does not take what is sent to it.
-    #[error("{host} does not take {what}: it answered {status}{}", said(detail))]
+    #[error("{host} does not take {}: it answered {status}{}", on(host, what), said(detail))]
     Refused {
         /// The registry's host.
         host: String,
@@ -125,6 +131,14 @@ pub enum Error {
         what: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A registry wants credentials, and the place that may have some could not be asked.
+    #[error("{}", lapse.reason)]
+    Lapse {
+        /// What kept it from answering.
+        lapse: Lapse,
+        /// What the registry said.
+        source: Box<Error>,
     },
     /// A program that keeps credentials is missing, or fails.
     #[error("{program}, which {file} names: {reason}")]
@@ -159,7 +173,7 @@ impl Error {
             }
             Self::Protocol { .. } | Self::Integrity { .. } => ErrorKind::Integrity,
             Self::Settings { .. } => ErrorKind::Usage,
-            Self::Helper { .. } => ErrorKind::Unauthorized,
+            Self::Helper { .. } | Self::Lapse { .. } => ErrorKind::Unauthorized,
             Self::Refused { status: 404, .. } => ErrorKind::NotFound,
             Self::Refused { .. } => ErrorKind::Unsupported,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -180,6 +194,7 @@ impl Error {
             | Self::Unsupported { host, .. }
             | Self::Refused { host, .. }
             | Self::Integrity { host, .. } => Some(host),
+            Self::Lapse { source, .. } => source.host(),
             Self::GivenUp { .. } | Self::Cancelled | Self::Settings { .. } | Self::Helper { .. } | Self::Io { .. } => {
                 None
             }
@@ -225,6 +240,12 @@ impl From<Error> for banger_oci::Error {
     }
 }
 
+/// What a host was asked for, without the host's own name, which the message has already.
+fn on(host: &str, what: &str) -> String {
+    let named = format!("{host}/");
+    what.strip_prefix(&named).unwrap_or(what).replace(&format!(" {named}"), " ")
+}
+
 /// The words of a registry, behind a colon, if it has any.
 fn said(detail: &str) -> String {
     if detail.is_empty() { String::new() } else { format!(": {detail}") }
@@ -246,6 +267,18 @@ fn long(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_named_once() {
+        for (host, what, expected) in [
+            ("localhost:5000", "localhost:5000/team/app:1", "localhost:5000 has no team/app:1"),
+            ("localhost:5000", "blob sha256:1 of localhost:5000/app", "localhost:5000 has no blob sha256:1 of app"),
+            ("mirror.example", "docker.io/library/debian:12", "mirror.example has no docker.io/library/debian:12"),
+        ] {
+            let error = Error::NotFound { host: host.to_owned(), what: what.to_owned() };
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 
     #[test]
     fn long_waits_are_said_in_fitting_units() {

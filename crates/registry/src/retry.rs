@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(*recorder.slept.lock().unwrap(), [Duration::from_secs(60)]);
         assert_eq!(*recorder.events.lock().unwrap(), ["h true it answered 429: busy"]);
         let error = attempts.wait(status(429, Some(259_200)), false).expect_err("too long");
-        let expected = "h answered 429 and wants nobody to ask for w again for 3 days: busy";
+        let expected = "h answered 429 and asks not to be asked for w again for 3 days: busy";
         assert_eq!(error.to_string(), expected);
     }
 

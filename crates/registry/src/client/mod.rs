@@ -226,7 +226,7 @@ impl Client {
         loop {
             match ask(endpoint) {
                 Ok(found) => return Ok(found),
-                Err(error) => attempts.wait(error, false)?,
+                Err(error) => attempts.wait(self.explain(endpoint, error), false)?,
             }
         }
     }

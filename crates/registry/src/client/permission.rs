@@ -8,7 +8,7 @@ use super::conversation::{Answer, Ask, Outgoing, Walk};
 use crate::auth::cache::Purpose;
 use crate::auth::{Grant, Realm, Wanted, basic, choose, token};
 use crate::body::read_limited;
-use crate::credentials::Credential;
+use crate::credentials::{Credential, Lapse};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::limits::TOKEN_BYTES;
@@ -53,6 +53,9 @@ impl Client {
             Some(name) => self.credentials.find(&name)?,
             None => None,
         };
+        if let (None, Some(lapse)) = (&credential, self.lapse(endpoint)) {
+            self.warn(format!("{}: asking {} without credentials", lapse.reason, endpoint.name));
+        }
         let lacking = |detail: &str| Error::Unauthorized {
             host: endpoint.name.clone(),
             what: what.to_owned(),
@@ -67,6 +70,19 @@ impl Client {
             }
             (Wanted::Basic, None) => Err(lacking("it wants a user name and a password")),
             (Wanted::Bearer(realm), credential) => self.token(endpoint, what, realm, credential),
+        }
+    }
+
+    /// What kept credentials for an endpoint from being found.
+    fn lapse(&self, endpoint: &Endpoint) -> Option<Lapse> {
+        self.credentials.lapse(&endpoint.credentials_name()?)
+    }
+
+    /// The error of who was refused, with the reason where there are no credentials because something failed.
+    pub(super) fn explain(&self, endpoint: &Endpoint, error: Error) -> Error {
+        match (error, self.lapse(endpoint)) {
+            (error @ Error::Unauthorized { .. }, Some(lapse)) => Error::Lapse { lapse, source: Box::new(error) },
+            (error, _) => error,
         }
     }
 

@@ -10,6 +10,9 @@
 //! Two rules hold everywhere. A file that is there but cannot be understood is an error that names it: it is never taken
 //! for one without credentials, since "not authorised" would be the answer to a question nobody asked. And a secret is
 //! never part of an error or of what `{:?}` shows.
+//!
+//! A helper that fails and a variable that cannot be understood are no errors, but [`Lapse`]s, as they are for docker
+//! and skopeo: most images need no credentials, and those that do fail with the lapse as the reason.
 
 mod disk;
 mod file;
@@ -24,7 +27,7 @@ use std::fmt;
 use banger_oci::Reference;
 
 pub use keys::registry;
-pub use search::{Environment, Search};
+pub use search::{Environment, Search, Secret};
 pub use store::{Place, Store, Stored};
 
 use crate::Error;
@@ -57,8 +60,35 @@ pub trait Credentials: fmt::Debug + Send + Sync {
     /// The credential for a repository, if there is one. The tag and the digest of the name do not matter.
     ///
     /// # Errors
-    /// A file cannot be read or understood; a helper program is missing or fails.
+    /// A file cannot be read or understood.
     fn find(&self, name: &Reference) -> Result<Option<Credential>, Error>;
+
+    /// Why there may be a credential that [`Self::find`] did not get; asked after it has found none.
+    fn lapse(&self, _name: &Reference) -> Option<Lapse> {
+        None
+    }
+}
+
+/// A place that could have a credential and could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lapse {
+    /// What failed, on what, why; never what was secret about it.
+    pub reason: String,
+    /// What can be done about it.
+    pub hint: String,
+}
+
+impl Lapse {
+    /// What an error says about a place; the remedy is to mend that place or to go round it.
+    pub(crate) fn of(error: &Error) -> Self {
+        let hint = match error {
+            Error::Helper { program, file, .. } => {
+                format!("repair {program} or take it out of {file}; --creds USER:PASSWORD needs neither")
+            }
+            _ => "repair it or unset it; --creds USER:PASSWORD needs no file".to_owned(),
+        };
+        Self { reason: error.to_string(), hint }
+    }
 }
 
 /// One credential that the user has given, for the registries that the user has named: never for a mirror of theirs.

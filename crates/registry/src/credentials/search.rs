@@ -7,7 +7,10 @@
 //! 2. `$XDG_CONFIG_HOME/containers/auth.json`, which is `~/.config/containers/auth.json`
 //! 3. `$DOCKER_CONFIG/config.json`, which is `~/.docker/config.json`
 //!
-//! The first file that has something for a name decides. Within a file a helper for the registry is asked, and then nobody
+//! Before all of them but `--authfile` comes the variable `DOCKER_AUTH_CONFIG`, whose value is the content of such a file:
+//! Docker's command line and GitLab's runners take it so. What it does not know is looked for in the files.
+//!
+//! The first place that has something for a name decides. Within a file a helper for the registry is asked, and then nobody
 //! else; without one, the entry of `auths` whose key is the longest; without that, the helper for all.
 
 use std::collections::HashMap;
@@ -21,13 +24,33 @@ use banger_oci::Reference;
 use super::file::AuthFile;
 use super::helper::Helpers;
 use super::keys::{Scope, servers};
-use super::{Credential, Credentials, disk};
+use super::{Credential, Credentials, Lapse, disk};
 use crate::Error;
 use crate::lock::lock;
 
 /// How long an answer is used again. A helper may take a second, and each layer asks; but what it gives may be for an hour
 /// only.
 const FRESH: Duration = Duration::from_secs(300);
+
+/// The variable that holds credentials itself.
+pub(super) const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
+
+/// The value of a variable that is not shown.
+#[derive(Clone)]
+pub struct Secret(OsString);
+
+impl Secret {
+    /// Hides a value.
+    pub fn new(value: impl Into<OsString>) -> Self {
+        Self(value.into())
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
 
 /// The environment variables that say where credentials are.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +65,8 @@ pub struct Environment {
     pub xdg_config_home: Option<OsString>,
     /// `DOCKER_CONFIG`
     pub docker_config: Option<OsString>,
+    /// `DOCKER_AUTH_CONFIG`: a secret
+    pub docker_auth_config: Option<Secret>,
     /// `PATH`, where helpers are found
     pub path: Option<OsString>,
 }
@@ -57,6 +82,7 @@ impl Environment {
             xdg_runtime_dir: variable("XDG_RUNTIME_DIR"),
             xdg_config_home: variable("XDG_CONFIG_HOME"),
             docker_config: variable("DOCKER_CONFIG"),
+            docker_auth_config: variable(DOCKER_AUTH_CONFIG).map(Secret),
             path: variable("PATH"),
         }
     }
@@ -86,6 +112,12 @@ impl Environment {
         Some(directory.join("config.json"))
     }
 
+    /// What the environment itself holds, where it holds something. `authfile` is the only place where it is given.
+    pub(super) fn own(&self, authfile: Option<&Path>) -> Option<Result<AuthFile, Error>> {
+        let Secret(content) = self.docker_auth_config.as_ref().filter(|_| authfile.is_none())?;
+        Some(AuthFile::parse(Path::new(DOCKER_AUTH_CONFIG), content.as_encoded_bytes()))
+    }
+
     pub(super) fn path(&self) -> Option<&OsStr> {
         self.path.as_deref()
     }
@@ -94,6 +126,8 @@ impl Environment {
 /// Finds credentials in files and by helpers.
 #[derive(Debug)]
 pub struct Search {
+    /// What the environment holds.
+    own: Option<Result<AuthFile, Lapse>>,
     files: Vec<PathBuf>,
     /// What names the only file, where one is named.
     named_by: Option<&'static str>,
@@ -107,6 +141,8 @@ struct State {
     read: Vec<Option<AuthFile>>,
     /// What has been found for names of repositories, and when.
     found: HashMap<String, (Instant, Option<Credential>)>,
+    /// What could not be asked for names of repositories.
+    lapses: HashMap<String, Lapse>,
 }
 
 impl Search {
@@ -116,10 +152,28 @@ impl Search {
             Some((path, by)) => (vec![path], Some(by)),
             None => (environment.defaults(), None),
         };
-        Self { files, named_by, helpers: Helpers::new(environment.path()), state: Mutex::default() }
+        let own = environment.own(authfile).map(|own| own.map_err(|error| Lapse::of(&error)));
+        Self { own, files, named_by, helpers: Helpers::new(environment.path()), state: Mutex::default() }
     }
 
-    fn search(&self, read: &mut Vec<Option<AuthFile>>, name: &Reference) -> Result<Option<Credential>, Error> {
+    /// Looks in each place in its order. What keeps one from answering is noted, the first of such reasons, and the next
+    /// one is asked.
+    fn search(
+        &self,
+        read: &mut Vec<Option<AuthFile>>,
+        name: &Reference,
+        lapse: &mut Option<Lapse>,
+    ) -> Result<Option<Credential>, Error> {
+        let find = |file: &AuthFile| find_in(file, &self.helpers, name.domain(), name.path());
+        match &self.own {
+            Some(Ok(file)) => match find(file) {
+                Ok(Some(credential)) => return Ok(Some(credential)),
+                Ok(None) => {}
+                Err(error) => *lapse = Some(Lapse::of(&error)),
+            },
+            Some(Err(reason)) => *lapse = Some(reason.clone()),
+            None => {}
+        }
         for (index, path) in self.files.iter().enumerate() {
             if read.len() <= index {
                 let file = disk::read(path)?;
@@ -128,10 +182,12 @@ impl Search {
                 }
                 read.push(file);
             }
-            if let Some(Some(file)) = read.get(index)
-                && let Some(credential) = find_in(file, &self.helpers, name.domain(), name.path())?
-            {
-                return Ok(Some(credential));
+            let Some(Some(file)) = read.get(index) else { continue };
+            match find(file) {
+                Ok(Some(credential)) => return Ok(Some(credential)),
+                Ok(None) => {}
+                Err(error @ Error::Helper { .. }) => *lapse = lapse.take().or_else(|| Some(Lapse::of(&error))),
+                Err(error) => return Err(error),
             }
         }
         Ok(None)
@@ -148,9 +204,18 @@ impl Credentials for Search {
         {
             return Ok(credential.clone());
         }
-        let credential = self.search(&mut state.read, name)?;
+        let mut lapse = None;
+        let credential = self.search(&mut state.read, name, &mut lapse)?;
+        match lapse.filter(|_| credential.is_none()) {
+            Some(lapse) => drop(state.lapses.insert(key.clone(), lapse)),
+            None => drop(state.lapses.remove(&key)),
+        }
         state.found.insert(key, (Instant::now(), credential.clone()));
         Ok(credential)
+    }
+
+    fn lapse(&self, name: &Reference) -> Option<Lapse> {
+        lock(&self.state).lapses.get(&name.name()).cloned()
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Store {
     target: PathBuf,
     /// What names the only file, where one is named.
     named_by: Option<&'static str>,
+    /// What the environment holds, which is asked before them.
+    own: Option<AuthFile>,
     helpers: Helpers,
 }
 
@@ -54,7 +56,8 @@ impl fmt::Display for Place {
 pub struct Stored {
     /// Where it is kept.
     pub place: Place,
-    /// A file that has something else for the same registry and is asked before: this login will not be used.
+    /// A file, or the variable of the environment, that has something else for the same registry and is asked before:
+    /// this login will not be used.
     pub hidden_by: Option<PathBuf>,
 }
 
@@ -65,14 +68,15 @@ impl Store {
     /// There is no place for a login: no file is named, and neither `DOCKER_CONFIG` nor `HOME` is set.
     pub fn new(authfile: Option<&Path>, environment: &Environment) -> Result<Self, Error> {
         let helpers = Helpers::new(environment.path());
+        let own = environment.own(authfile).and_then(Result::ok);
         if let Some((path, by)) = environment.named(authfile) {
-            return Ok(Self { files: vec![path.clone()], target: path, named_by: Some(by), helpers });
+            return Ok(Self { files: vec![path.clone()], target: path, named_by: Some(by), own, helpers });
         }
         let target = environment.docker_file().ok_or_else(|| Error::Settings {
             what: "no place for credentials".to_owned(),
             reason: "HOME is not set, so there is no ~/.docker/config.json".to_owned(),
         })?;
-        Ok(Self { files: environment.defaults(), target, named_by: None, helpers })
+        Ok(Self { files: environment.defaults(), target, named_by: None, own, helpers })
     }
 
     /// Keeps a user's password for a registry, which is named as [`registry`](super::registry) names it.
@@ -115,6 +119,12 @@ impl Store {
     /// A file cannot be understood or written; a helper fails.
     pub fn erase(&self, registry: &str) -> Result<Vec<(String, Place)>, Error> {
         self.forget(&|scope| scope.shares_host(&Scope::of_name(registry, "")), &servers(registry))
+    }
+
+    /// The place that nothing can be removed from and that has something for a registry: a variable of the environment.
+    pub fn stays_in(&self, registry: &str) -> Option<PathBuf> {
+        let own = self.own.as_ref()?;
+        matches!(find_in(own, &self.helpers, registry, ""), Ok(Some(_))).then(|| own.path().to_owned())
     }
 
     /// Forgets all registries that any of the files names. What helpers know besides stays.
@@ -210,6 +220,6 @@ impl Store {
             let Ok(Some(file)) = disk::read(path) else { return false };
             matches!(find_in(&file, &self.helpers, registry, ""), Ok(Some(_)))
         };
-        before.filter(has).map(PathBuf::clone).next()
+        self.stays_in(registry).or_else(|| before.filter(has).map(PathBuf::clone).next())
     }
 }

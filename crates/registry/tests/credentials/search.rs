@@ -187,11 +187,19 @@ fn the_same_name_is_looked_for_once() {
 }
 
 #[test]
-fn a_helper_that_is_missing_is_an_error_and_not_nobody() {
+fn a_helper_that_is_missing_is_a_lapse_and_not_nobody() {
     let home = Home::new();
+    let name = Reference::parse("q.io/x").unwrap();
     home.write(DOCKER, json!({ "credsStore": "desktop" }).to_string());
-    let error = user(&home.search(), "q.io/x").unwrap_err().to_string();
-    assert!(error.contains("docker-credential-desktop") && error.contains(DOCKER), "{error}");
+    let search = home.search();
+    assert_eq!(user(&search, "q.io/x").unwrap(), None);
+    let lapse = search.lapse(&name).unwrap();
+    assert!(lapse.reason.contains("docker-credential-desktop") && lapse.reason.contains(DOCKER), "{lapse:?}");
+    assert!(lapse.hint.contains("docker-credential-desktop"), "{lapse:?}");
+    home.write(DOCKER, json!({ "auths": { "q.io": auth("docker") } }).to_string());
+    let search = home.search();
+    assert_eq!(user(&search, "q.io/x").unwrap().unwrap(), "docker");
+    assert_eq!(search.lapse(&name), None);
     for name in ["../bin/x", "-x", "/bin/sh"] {
         home.write(DOCKER, json!({ "credHelpers": { "q.io": name } }).to_string());
         let error = user(&home.search(), "q.io/x").unwrap_err().to_string();
