@@ -61,6 +61,38 @@ fn what_was_pushed_comes_back_as_it_was() {
     let history = fleet.json(["image", "history", "web-1.2"]);
     assert_eq!(history, builder.json(["image", "history", "web"]));
 
+    // Over an air gap: what skopeo has copied is the same image. Its bundle is never the content of a root file system.
+    let archive = builder.user.path("copy.tar");
+    let altered = builder.user.path("altered.tar");
+    for (scheme, file) in [("oci-archive", &archive), ("docker-archive", &altered)] {
+        let mut to = crate::support::program::source(scheme, file);
+        to.push(":team/web:1.2");
+        ask("skopeo", args!["copy", "--src-tls-verify=false", format!("docker://{reference}"), to]).ok();
+    }
+    for (scheme, file) in [("oci", &copy), ("oci-archive", &archive)] {
+        let away = Managed::new();
+        let source = crate::support::program::source(scheme, file);
+        let pulled = away.json(args!["pull", &source, "--name", "web"]).remove(0);
+        for same in ["digest", "content_id", "boot"] {
+            assert_eq!(pulled[same], fleet.show("web-1.2")[same], "{scheme}: {same}");
+        }
+        assert_eq!(digests(&pulled), digests(&built), "{scheme}");
+        away.assert_sound();
+        let image = away.user.path("image");
+        away.run(args!["build", &source, "-o", &image]).expect(1).says("finished image").says("`banger pull oci");
+        assert!(!image.exists());
+    }
+    let image = fleet.user.path("image");
+    fleet.run(args!["build", &reference, "-o", &image]).expect(1).says(&format!("`banger pull {reference}`"));
+    let source = crate::support::program::source("docker-archive", &altered);
+    for arguments in
+        [args!["pull", &source, "--name", "altered"].to_vec(), args!["build", &source, "-o", &image].to_vec()]
+    {
+        fleet.run(arguments).expect(1).says("lost its type").says("oci-archive:FILE");
+    }
+    assert!(!image.exists());
+    assert_eq!(fleet.images(), ["web-1.2"]);
+
     // A finished image cannot be built otherwise.
     fleet.run(args!["pull", &reference, "--name", "other", "--hostname", "other"]).expect(2).says("finished image");
     assert_eq!(fleet.images(), ["web-1.2"]);

@@ -4,13 +4,17 @@
 //! Config and layers are of the types that container images have, so that registries take it and programs for such images
 //! can copy and inspect it. What tells it apart is its `artifactType`; what tells the layers apart is an annotation. The
 //! number in the type is that of the format: another one is not guessed at.
+//!
+//! A copy may lose the type (a docker archive has no manifest), and its layers their compression. The config stays as it
+//! was, and its history says what the layers are: such a copy is recognised and refused, since its files would otherwise
+//! be taken for those of a root file system.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
 use banger_disk::Observer;
-use banger_oci::{Descriptor, Manifest, MediaType};
+use banger_oci::{Config, Descriptor, Manifest, MediaType};
 
 use crate::document::TITLE;
 use crate::error::{Error, Result};
@@ -32,6 +36,10 @@ pub const BUNDLE: &str = "bundle";
 /// The layer that is the archive of the image's kernel.
 pub const KERNEL: &str = "kernel";
 
+/// What the history in the config calls the layers.
+const BUNDLE_HISTORY: &str = "image bundle";
+const KERNEL_HISTORY: &str = "kernel archive";
+
 /// Digits of a digest in the name of a file.
 const DIGITS: usize = 16;
 
@@ -44,11 +52,35 @@ pub struct Artifact {
     pub kernel: Option<Descriptor>,
 }
 
-/// Says whether a manifest is that of a managed image. None is one of any other image.
+/// Says whether an image is a managed one, by its manifest, as far as its source has one, and its config. `None` is any
+/// other image.
 ///
 /// # Errors
-/// It calls itself one, but is of another version, or not as that version has it.
-pub fn recognise(manifest: &Manifest) -> Result<Option<Artifact>> {
+/// It calls itself one, but is of another version, or not as that version has it; or it is a copy that lost its type.
+pub fn recognise(manifest: Option<&Manifest>, config: Option<&Config>) -> Result<Option<Artifact>> {
+    let found = manifest.map(of_manifest).transpose()?.flatten();
+    match found {
+        None if config.is_some_and(is_made_here) => Err(Error::Altered),
+        found => Ok(found),
+    }
+}
+
+/// Whether the history says that the layers are a bundle and the archive of a kernel.
+fn is_made_here(config: &Config) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Fields {
+        history: Vec<Entry>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        created_by: String,
+    }
+    let Ok(Fields { history }) = serde_json::from_slice(config.raw()) else { return false };
+    let made: Vec<&str> = history.iter().map(|entry| entry.created_by.as_str()).collect();
+    matches!(made[..], [BUNDLE_HISTORY] | [BUNDLE_HISTORY, KERNEL_HISTORY])
+}
+
+fn of_manifest(manifest: &Manifest) -> Result<Option<Artifact>> {
     let Some(artifact_type) = manifest.artifact_type.as_deref() else { return Ok(None) };
     let Some(version) = artifact_type.strip_prefix(TYPES) else { return Ok(None) };
     if artifact_type != TYPE {
@@ -94,8 +126,8 @@ fn shown(text: &str) -> String {
 /// # Errors
 /// A file cannot be read, or is not compressed with zstd; or it was cancelled.
 pub fn make(facts: &Facts, bundle: &Path, kernel: Option<&Path>, observer: &dyn Observer) -> Result<Package> {
-    let mut files = vec![(bundle, BUNDLE, "image bundle")];
-    files.extend(kernel.map(|kernel| (kernel, KERNEL, "kernel archive")));
+    let mut files = vec![(bundle, BUNDLE, BUNDLE_HISTORY)];
+    files.extend(kernel.map(|kernel| (kernel, KERNEL, KERNEL_HISTORY)));
     let mut opened = Vec::new();
     let mut total = 0_u64;
     for (path, content, what) in files {
@@ -154,9 +186,9 @@ mod tests {
     fn ours_are_recognised_and_others_are_not() {
         let bundle = (ZSTD, Some(BUNDLE));
         let kernel = (ZSTD, Some(KERNEL));
-        let with = recognise(&manifest(&typed(TYPE), &[bundle, kernel])).expect("ours").expect("ours");
+        let with = of_manifest(&manifest(&typed(TYPE), &[bundle, kernel])).expect("ours").expect("ours");
         assert!(with.kernel.is_some());
-        let without = recognise(&manifest(&typed(TYPE), &[bundle])).expect("ours").expect("ours");
+        let without = of_manifest(&manifest(&typed(TYPE), &[bundle])).expect("ours").expect("ours");
         assert!(without.kernel.is_none());
         for other in [
             "",
@@ -164,7 +196,26 @@ mod tests {
             &typed("application/vnd.banger.kernel.v1"),
             r#""artifactType":null,"#,
         ] {
-            assert_eq!(recognise(&manifest(other, &[bundle, kernel])).expect("another"), None, "{other}");
+            assert_eq!(of_manifest(&manifest(other, &[bundle, kernel])).expect("another"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_copy_without_its_type_is_known_by_its_history() {
+        let config = |history: &str| {
+            let text = format!(r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers"}}{history}}}"#);
+            Config::parse(text.into_bytes(), "the config").expect("a config").0
+        };
+        let ours = config(r#","history":[{"created_by":"image bundle"},{"created_by":"kernel archive"}]"#);
+        let plain = manifest("", &[(GZIP, None), (GZIP, None)]);
+        assert!(matches!(recognise(None, Some(&ours)), Err(Error::Altered)));
+        assert!(matches!(recognise(Some(&plain), Some(&ours)), Err(Error::Altered)));
+        let typed = manifest(&typed(TYPE), &[(ZSTD, Some(BUNDLE)), (ZSTD, Some(KERNEL))]);
+        assert!(recognise(Some(&typed), Some(&ours)).expect("ours").is_some());
+        for history in
+            ["", r#","history":[{"created_by":"/bin/sh"},{"created_by":"image bundle"}]"#, r#","history":[]"#]
+        {
+            assert_eq!(recognise(Some(&plain), Some(&config(history))).expect("another"), None, "{history}");
         }
     }
 
@@ -185,7 +236,7 @@ mod tests {
             (TYPE, &[(GZIP, Some(BUNDLE))], "is of type"),
         ];
         for (artifact_type, layers, reason) in cases {
-            let error = recognise(&manifest(&typed(artifact_type), layers)).expect_err(reason);
+            let error = of_manifest(&manifest(&typed(artifact_type), layers)).expect_err(reason);
             assert!(error.to_string().contains(reason), "{error}");
             assert_eq!(error.kind(), crate::ErrorKind::Integrity);
         }

@@ -35,6 +35,9 @@ pub enum Error {
         /// What is known here.
         known: &'static str,
     },
+    /// A copy of an artifact that does not say any more what it is.
+    #[error("it is a copy of a finished image, and the copy has lost its type")]
+    Altered,
     /// An artifact that is not as the format has it.
     #[error("the artifact is not as its type has it: {reason}")]
     Malformed {
@@ -67,6 +70,7 @@ impl Error {
         match self {
             Self::Io { source, .. } => source.into(),
             Self::Archive { .. } | Self::Newer { .. } | Self::Malformed { .. } => ErrorKind::Integrity,
+            Self::Altered => ErrorKind::Unsupported,
             Self::Document { .. } => ErrorKind::Other,
             Self::Disk(error) => error.kind(),
             Self::Registry(error) => error.kind(),

@@ -11,7 +11,10 @@ use banger_rootfs::{Error, LayerError};
 
 use banger_api::{ErrorKind, Problem};
 
-const DAMAGED: &str = "fetch or copy the image again: these are not the bytes that were published";
+use crate::problem::KEEP_TYPE;
+use crate::source::Finished;
+
+pub(crate) const DAMAGED: &str = "fetch or copy the image again: these are not the bytes that were published";
 
 /// What to do when the store's disk is full.
 pub(crate) const MAKE_ROOM: &str =
@@ -156,6 +159,9 @@ fn image_error(error: &LayerError) -> Option<&banger_oci::Error> {
 
 fn for_source_error(error: &banger_oci::Error, asked: &Asked<'_>) -> Vec<String> {
     use banger_oci::Error;
+    if let Some(hint) = for_finished(error, asked) {
+        return vec![hint];
+    }
     let hint = match (error, asked.place) {
         (Error::NoPlatform { available, .. }, _) => {
             available.first().map(|platform| format!("choose one of them, such as --platform {platform}"))
@@ -176,6 +182,17 @@ fn for_source_error(error: &banger_oci::Error, asked: &Asked<'_>) -> Vec<String>
         _ => None,
     };
     hint.into_iter().collect()
+}
+
+/// What to do with an image that `image push` made, where only layers will do.
+fn for_finished(error: &banger_oci::Error, asked: &Asked<'_>) -> Option<String> {
+    let banger_oci::Error::Place(place) = error else { return None };
+    if place.error.is::<Finished>() {
+        let text = asked.text.to_string_lossy();
+        return Some(format!("`banger pull {text}` keeps it here under a name, which `banger run` then takes"));
+    }
+    let altered = matches!(place.error.downcast_ref()?, banger_distribution::Error::Altered);
+    altered.then(|| KEEP_TYPE.to_owned())
 }
 
 fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<'_>) -> Vec<String> {

@@ -71,5 +71,13 @@ pub fn of_disk(error: &banger_disk::Error) -> Problem {
 
 /// An image could not be put into a registry, or is none that is understood.
 pub fn of_distribution(error: &banger_distribution::Error) -> Problem {
-    Problem::of(error.kind(), error)
+    let problem = Problem::of(error.kind(), error);
+    match error {
+        banger_distribution::Error::Altered => problem.hint(KEEP_TYPE),
+        _ => problem,
+    }
 }
+
+/// How to copy an artifact so that it stays one.
+pub(crate) const KEEP_TYPE: &str =
+    "copy it as an OCI layout, such as `skopeo copy docker://REF oci-archive:FILE`, and pull that";

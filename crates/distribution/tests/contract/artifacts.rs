@@ -24,7 +24,8 @@ fn pull(registry: &Registry, name: &str, platform: &str, cache: &Path) -> (Vec<u
     let pulls = Pulls::new(client(None), cache.clone(), Pull::Always, Arc::new(Silent));
     let reference = registry.reference(name);
     let resolved = pulls.resolve(&reference, Some(&platform)).expect("it is there");
-    let found = recognise(&resolved.image.expect("for this platform").manifest).expect("known");
+    let image = resolved.image.expect("for this platform");
+    let found = recognise(Some(&image.manifest), Some(&image.config)).expect("known");
     let Artifact { bundle, kernel } = found.expect("it is an artifact");
     pulls.fetch(&reference, &Platforms::One(Some(platform)), &reference.to_string()).expect("fetched");
     let read = |blob| {

@@ -5,8 +5,8 @@ mod demo;
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use banger_api::{Observer, Result};
-use banger_oci::{Image, Location, OpenOptions, Platform, Reference, Source};
+use banger_api::{ErrorKind, Observer, Result};
+use banger_oci::{Image, Location, OpenOptions, PlaceError, Platform, Reference, Source};
 use banger_registry::Registry;
 use banger_rootfs::{Options, Report};
 
@@ -79,6 +79,26 @@ impl<'a> From<&'a Origin> for Place<'a> {
     }
 }
 
+/// What was named is an image that `image push` made: there are no layers to build from.
+#[derive(Debug, thiserror::Error)]
+#[error("{source_name} is a finished image that `banger image push` made: it has no layers to build from")]
+pub(crate) struct Finished {
+    source_name: String,
+}
+
+/// Refuses what is no image of layers, though it looks like one.
+fn check(image: Image) -> banger_oci::Result<Image> {
+    let place = |kind, error: Box<dyn std::error::Error + Send + Sync>| PlaceError { kind, error };
+    match banger_distribution::recognise(image.manifest(), image.config()) {
+        Ok(None) => Ok(image),
+        Ok(Some(_)) => {
+            let source_name = image.source().to_owned();
+            Err(place(ErrorKind::Unsupported, Box::new(Finished { source_name })).into())
+        }
+        Err(error) => Err(place(error.kind(), Box::new(error)).into()),
+    }
+}
+
 /// Builds the image that `open` opens.
 ///
 /// # Errors
@@ -89,6 +109,6 @@ pub fn build(
     options: &Options,
     observer: &Arc<dyn Observer>,
 ) -> Result<Report> {
-    let report = banger_rootfs::build(open, options, &Telling::new(observer));
+    let report = banger_rootfs::build(&|| check(open()?), options, &Telling::new(observer));
     report.map_err(|error| hints::for_build(&error, asked, Some(&options.output)))
 }

@@ -1,4 +1,4 @@
-//! An image that was pushed by somebody's banger: its bundle and the archive of its kernel, in a registry.
+//! An image that a banger pushed: its bundle and the archive of its kernel, in a registry or in a copy on this machine.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use banger_api::image::PullImage;
 use banger_api::{ErrorKind, Observer, Problem, Result};
 use banger_distribution::Artifact;
 use banger_oci::cache::Cache;
-use banger_oci::{BlobReader, Descriptor, Digest, Platform, Reference, Verified};
+use banger_oci::{BlobReader, Descriptor, Digest, Image, Layer, Platform, Reference, Verified};
 use banger_registry::{Platforms, Registry};
 use banger_store::Reservation;
 use banger_store::image::{Kernel, Row, Stage};
@@ -30,13 +30,31 @@ const ARCHIVE: &str = "kernel.tar.zst";
 /// An artifact, and where it was found.
 pub(super) struct Found<'a> {
     pub(super) artifact: &'a Artifact,
-    pub(super) reference: &'a Reference,
+    /// Where, in full.
+    pub(super) source: String,
     /// Digest of its manifest.
     pub(super) digest: Digest,
-    pub(super) wanted: Option<&'a Platform>,
-    pub(super) registry: &'a Registry,
-    pub(super) access: &'a Access,
-    pub(super) asked: &'a Asked<'a>,
+    pub(super) place: Place<'a>,
+}
+
+/// Where the blobs of an artifact are.
+pub(super) enum Place<'a> {
+    /// In a registry: they are fetched into the cache.
+    Registry {
+        reference: &'a Reference,
+        wanted: Option<&'a Platform>,
+        registry: &'a Registry,
+        access: &'a Access,
+        asked: &'a Asked<'a>,
+    },
+    /// On this machine, as the layers of this image.
+    Local(&'a Image),
+}
+
+/// Where the blobs of an artifact are read.
+enum Blobs<'a> {
+    Cache(Cache),
+    Local(&'a Image),
 }
 
 /// What came of it.
@@ -66,7 +84,7 @@ pub(super) fn pull(
     let of_kernel = own.map(|own| own.digest.to_string()).or(of_chosen);
     let sha256 = found.artifact.bundle.digest.hex();
     let id = key::id(Rootfs::Bundle { sha256: &sha256 }, of_kernel.as_deref());
-    let source = found.reference.to_string();
+    let source = found.source.clone();
     let staging = match stage(engine, &id, observer)? {
         Stage::Ready(shared) => {
             let row = share(engine, reservation, &shared, &source, observer)?;
@@ -77,25 +95,18 @@ pub(super) fn pull(
     if let Some(chosen) = &chosen {
         chosen.verify(observer)?;
     }
-    step(observer, Step::Download, &source);
-    let platforms = Platforms::One(found.wanted.cloned());
-    let fetched = found.registry.fetch(found.reference, &platforms, &source);
-    let fetched = fetched.map_err(|error| hints::for_image(&error, found.asked))?;
-    if fetched.manifest != Some(found.digest) {
-        return Ok(Taken::Moved(reservation));
-    }
-    let cache = open_cache(&found.access.cache)?;
+    let Some(blobs) = found.blobs(observer)? else { return Ok(Taken::Moved(reservation)) };
     let directory = staging.path();
-    let mut blob = open(&cache, &found.artifact.bundle)?;
+    let mut blob = blobs.open(&found.artifact.bundle)?;
     let manifest = extract(&mut blob, directory, reservation.name(), observer)?;
-    finish(blob, &found.artifact.bundle)?;
+    blobs.finish(blob, &found.artifact.bundle)?;
     if manifest.architecture() != architecture {
         let what =
             format!("the bundle in {source} is for {}, its manifest for {architecture}", manifest.architecture());
         return Err(Problem::new(ErrorKind::Integrity, what));
     }
     let put = match (own, &chosen) {
-        (Some(own), _) => Some(unpack(&cache, own, directory, architecture, observer)?),
+        (Some(own), _) => Some(unpack(&blobs, own, directory, architecture, observer)?),
         (None, Some(chosen)) => Some(kernel::put(chosen, directory, observer)?),
         (None, None) => None,
     };
@@ -105,35 +116,72 @@ pub(super) fn pull(
     Ok(Taken::Row(Box::new(row)))
 }
 
-/// Opens a blob of the cache. Whatever it says, it is believed when it has been read to its end.
-fn open(cache: &Cache, blob: &Descriptor) -> Result<Verified<BlobReader>> {
-    let reader = cache.blob(blob).map_err(|error| Problem::of(error.kind(), &error))?;
-    let gone = || Problem::new(ErrorKind::NotFound, format!("{} was removed from the cache", blob.digest));
-    Ok(Verified::new(reader.ok_or_else(gone)?, blob.digest, blob.size))
+impl<'a> Found<'a> {
+    /// Has all blobs come to this machine. `None` where the reference means something else by now.
+    fn blobs(&self, observer: &Arc<dyn Observer>) -> Result<Option<Blobs<'a>>> {
+        match &self.place {
+            Place::Local(image) => Ok(Some(Blobs::Local(image))),
+            Place::Registry { reference, wanted, registry, access, asked } => {
+                step(observer, Step::Download, &self.source);
+                let fetched = registry.fetch(reference, &Platforms::One(wanted.cloned()), &self.source);
+                let fetched = fetched.map_err(|error| hints::for_image(&error, asked))?;
+                if fetched.manifest != Some(self.digest) {
+                    return Ok(None);
+                }
+                Ok(Some(Blobs::Cache(open_cache(&access.cache)?)))
+            }
+        }
+    }
 }
 
-/// Reads what is left of a blob, and says whether it is the right one.
-fn finish(mut blob: Verified<BlobReader>, descriptor: &Descriptor) -> Result<()> {
-    io::copy(&mut blob, &mut io::sink()).and_then(|_| blob.finish()).map_err(|error| {
-        Problem::new(ErrorKind::Integrity, format!("{} in the cache is damaged", descriptor.digest))
-            .because(&error)
-            .hint("`banger cache verify` removes what is damaged; then pull again")
-    })
+impl Blobs<'_> {
+    /// Opens a blob. Whatever it says, it is believed when it has been read to its end.
+    fn open(&self, blob: &Descriptor) -> Result<Verified<BlobReader>> {
+        let failed = |error: banger_oci::Error| Problem::of(error.kind(), &error);
+        let reader = match self {
+            Self::Cache(cache) => cache.blob(blob).map_err(failed)?,
+            Self::Local(image) => {
+                let layer = image.layers().iter().find(|layer| layer.digest() == Some(&blob.digest));
+                layer.map(Layer::open).transpose().map_err(failed)?
+            }
+        };
+        let gone = || Problem::new(ErrorKind::NotFound, format!("{} is not in {} any more", blob.digest, self.name()));
+        Ok(Verified::new(reader.ok_or_else(gone)?, blob.digest, blob.size))
+    }
+
+    /// Reads what is left of a blob, and says whether it is the right one.
+    fn finish(&self, mut blob: Verified<BlobReader>, descriptor: &Descriptor) -> Result<()> {
+        io::copy(&mut blob, &mut io::sink()).and_then(|_| blob.finish()).map_err(|error| {
+            let what = format!("{} in {} is damaged", descriptor.digest, self.name());
+            Problem::new(ErrorKind::Integrity, what).because(&error).hint(match self {
+                Self::Cache(_) => "`banger cache verify` removes what is damaged; then pull again",
+                Self::Local(_) => hints::DAMAGED,
+            })
+        })
+    }
+
+    /// The place, in messages.
+    fn name(&self) -> &str {
+        match self {
+            Self::Cache(_) => "the cache",
+            Self::Local(image) => image.source(),
+        }
+    }
 }
 
 /// Unpacks the kernel that came with the image.
 fn unpack(
-    cache: &Cache,
+    blobs: &Blobs<'_>,
     blob: &Descriptor,
     directory: &Path,
     architecture: &str,
     observer: &Arc<dyn Observer>,
 ) -> Result<Kernel> {
     let path = directory.join(ARCHIVE);
-    let mut reader = open(cache, blob)?;
+    let mut reader = blobs.open(blob)?;
     let copied = File::create_new(&path).and_then(|mut file| io::copy(&mut reader.by_ref(), &mut file));
     copied.map_err(|error| of_file("write", &path, &error))?;
-    finish(reader, blob)?;
+    blobs.finish(reader, blob)?;
     let kernel = kernel::unpack(&path, directory, architecture, observer)?;
     std::fs::remove_file(&path).map_err(|error| of_file("remove", &path, &error))?;
     Ok(kernel)

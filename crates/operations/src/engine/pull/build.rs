@@ -73,11 +73,18 @@ pub(super) fn pull(
     };
     for _ in 0..ATTEMPTS {
         source.look()?;
-        if let (Some(artifact), Some(reference), Some(registry), Some(digest)) =
-            (&source.artifact, origin.reference(), &source.registry, source.digest)
-        {
+        if let (Some(artifact), Some(digest)) = (&source.artifact, source.digest) {
+            let opened = source.opened.lock().unwrap_or_else(PoisonError::into_inner);
             let (access, asked) = (&access, &source.asked);
-            let found = Found { artifact, reference, digest, wanted: platform, registry, access, asked };
+            let place = match (origin.reference(), &source.registry, &*opened) {
+                (Some(reference), Some(registry), _) => {
+                    artifact::Place::Registry { reference, wanted: platform, registry, access, asked }
+                }
+                (_, _, Some(image)) => artifact::Place::Local(image),
+                // It was opened to look at it.
+                _ => continue,
+            };
+            let found = Found { artifact, source: source.name(), digest, place };
             match artifact::pull(engine, request, &found, source.architecture(), reservation, observer)? {
                 Taken::Row(row) => return Ok(*row),
                 Taken::Moved(back) => reservation = back,
@@ -112,13 +119,15 @@ impl Source<'_> {
         };
         if let Some(selected) = selected {
             self.digest = Some(selected.descriptor.digest);
-            self.artifact =
-                banger_distribution::recognise(&selected.manifest).map_err(|error| of_distribution(&error))?;
+            let artifact = banger_distribution::recognise(Some(&selected.manifest), Some(&selected.config));
+            self.artifact = artifact.map_err(|error| of_distribution(&error))?;
             self.config = Some(selected.config.raw().to_vec());
             self.platform = selected.platform;
         } else {
             // On this machine looking costs nothing; and why a registry has none for the platform, is said when it is opened.
             let image = self.origin.open(self.wanted, self.registry.as_ref()).map_err(failed)?;
+            let artifact = banger_distribution::recognise(image.manifest(), image.config());
+            self.artifact = artifact.map_err(|error| of_distribution(&error))?;
             self.digest = image.manifest_digest().copied();
             self.config = image.config().map(|config| config.raw().to_vec());
             self.platform = image.platform().cloned();
