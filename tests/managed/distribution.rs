@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args;
 use crate::support::judge::ask;
 use crate::support::registry::Debian;
 use crate::support::scratch::names;
-use crate::support::{Corpus, Managed, Run};
+use crate::support::{Corpus, Managed, Run, Tar};
 
 /// The files of an image: the names below its directory with their bytes' digests, by somebody else's program.
 fn digests(image: &Value) -> String {
@@ -63,12 +63,9 @@ fn what_was_pushed_comes_back_as_it_was() {
 
     // Over an air gap: what skopeo has copied is the same image. Its bundle is never the content of a root file system.
     let archive = builder.user.path("copy.tar");
-    let altered = builder.user.path("altered.tar");
-    for (scheme, file) in [("oci-archive", &archive), ("docker-archive", &altered)] {
-        let mut to = crate::support::program::source(scheme, file);
-        to.push(":team/web:1.2");
-        ask("skopeo", args!["copy", "--src-tls-verify=false", format!("docker://{reference}"), to]).ok();
-    }
+    let mut to = crate::support::program::source("oci-archive", &archive);
+    to.push(":team/web:1.2");
+    ask("skopeo", args!["copy", "--src-tls-verify=false", format!("docker://{reference}"), to]).ok();
     for (scheme, file) in [("oci", &copy), ("oci-archive", &archive)] {
         let away = Managed::new();
         let source = crate::support::program::source(scheme, file);
@@ -84,6 +81,9 @@ fn what_was_pushed_comes_back_as_it_was() {
     }
     let image = fleet.user.path("image");
     fleet.run(args!["build", &reference, "-o", &image]).expect(1).says(&format!("`banger pull {reference}`"));
+    // An archive as `docker save` writes it has the config, and nothing of the manifest.
+    let altered = builder.user.path("altered.tar");
+    std::fs::write(&altered, docker_archive(&copy)).unwrap();
     let source = crate::support::program::source("docker-archive", &altered);
     for arguments in
         [args!["pull", &source, "--name", "altered"].to_vec(), args!["build", &source, "-o", &image].to_vec()]
@@ -96,6 +96,23 @@ fn what_was_pushed_comes_back_as_it_was() {
     // A finished image cannot be built otherwise.
     fleet.run(args!["pull", &reference, "--name", "other", "--hostname", "other"]).expect(2).says("finished image");
     assert_eq!(fleet.images(), ["web-1.2"]);
+}
+
+/// An archive of docker's form with the config of the image in a layout, and layers in their number.
+fn docker_archive(layout: &Path) -> Vec<u8> {
+    let content = crate::support::registry::Content::of_first(layout);
+    let blobs = content.blobs_of("first");
+    let (config, layers) = blobs.split_first().unwrap();
+    let config_name = format!("{}.json", config.strip_prefix("sha256:").unwrap());
+    let mut archive = Tar::new().file(&config_name, content.bytes(config));
+    let mut names = Vec::new();
+    for (number, layer) in layers.iter().enumerate() {
+        let name = format!("{number}.tar");
+        archive = archive.file(&name, content.bytes(layer));
+        names.push(name);
+    }
+    let manifest = json!([{ "Config": config_name, "RepoTags": ["team/web:1.2"], "Layers": names }]);
+    archive.file("manifest.json", manifest.to_string()).finish()
 }
 
 #[test]

@@ -295,8 +295,11 @@ impl<'a> Search<'a> {
         available.extend(self.foreign);
         available.sort();
         available.dedup();
+        let foreign = self.named.iter().filter(|(_, offered)| !platform.accepts(offered));
+        let others: Vec<Artifact> = foreign.filter_map(|(entry, _)| entry.artifact()).collect();
         let (what, wanted) = (format!("{what} in {}", self.blobs.place()), platform.clone());
-        let is_only = refused.len() == 1;
+        let is_only = refused.len() == 1 && others.is_empty();
+        self.artifacts.extend(others);
         for error in refused {
             match error {
                 // Of a single one, and of an image that cannot be read, its own error says most.

@@ -27,18 +27,31 @@ impl Content {
     /// What is in a layout, under its names.
     pub(crate) fn of(layout: &Path) -> Self {
         let mut content = Self::default();
-        for entry in std::fs::read_dir(layout.join("blobs/sha256")).unwrap() {
-            let entry = entry.unwrap();
-            let digest = format!("sha256:{}", entry.file_name().into_string().unwrap());
-            content.blobs.insert(digest, std::fs::read(entry.path()).unwrap());
-        }
-        let index: Value = serde_json::from_slice(&std::fs::read(layout.join("index.json")).unwrap()).unwrap();
-        for entry in index["manifests"].as_array().unwrap() {
+        content.read_blobs(layout);
+        for entry in content_index(layout)["manifests"].as_array().unwrap() {
             let bytes = content.blobs[entry["digest"].as_str().unwrap()].clone();
             let tag = entry["annotations"]["org.opencontainers.image.ref.name"].as_str().unwrap();
             content.raw(tag, entry["mediaType"].as_str().unwrap(), bytes);
         }
         content
+    }
+
+    /// The same, with the first entry alone, which may have no name, as `first`.
+    pub(crate) fn of_first(layout: &Path) -> Self {
+        let mut content = Self::default();
+        content.read_blobs(layout);
+        let entry = &content_index(layout)["manifests"][0];
+        let bytes = content.blobs[entry["digest"].as_str().unwrap()].clone();
+        content.raw("first", entry["mediaType"].as_str().unwrap(), bytes);
+        content
+    }
+
+    fn read_blobs(&mut self, layout: &Path) {
+        for entry in std::fs::read_dir(layout.join("blobs/sha256")).unwrap() {
+            let entry = entry.unwrap();
+            let digest = format!("sha256:{}", entry.file_name().into_string().unwrap());
+            self.blobs.insert(digest, std::fs::read(entry.path()).unwrap());
+        }
     }
 
     /// Adds a blob, and describes it.
@@ -137,6 +150,11 @@ impl Content {
         }
         Answer::error(404, "UNSUPPORTED", "no such endpoint")
     }
+}
+
+/// The `index.json` of a layout.
+fn content_index(layout: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(layout.join("index.json")).unwrap()).unwrap()
 }
 
 /// All of it, or the part that is asked for.
