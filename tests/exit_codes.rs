@@ -45,7 +45,6 @@ fn two_for_a_command_line_that_is_wrong() {
         &["--add", "nothing"],
         &["--add-owner", "root"],
         &["--jobs", "0"],
-        &["--quiet", "--json"],
     ] {
         refused(scratch.path(), &source, options, 2);
     }

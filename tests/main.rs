@@ -34,6 +34,8 @@ mod managed;
 #[cfg(test)]
 mod output_safety;
 #[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod pull_hints;
 #[cfg(test)]
 mod pull_progress;

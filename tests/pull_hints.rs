@@ -28,7 +28,7 @@ fn names_that_are_not_there() {
     let server = server();
     let user = User::new();
     let name = format!("{}/some/image", server.host());
-    let listed = format!("`skopeo list-tags docker://{name}` lists the tags that there are");
+    let listed = format!("`banger tags {name}` lists the tags that there are");
     assert_eq!(hints(&user, &server.reference("some/image:nosuch"), &[], 3), [listed]);
     let offline = format!("without --offline it is downloaded from {}", server.host());
     assert_eq!(hints(&user, &server.reference("some/image"), &["--offline"], 3), [offline]);
@@ -62,5 +62,5 @@ fn a_registry_without_encryption_must_be_named() {
     let found = hints(&user, "registry.test:8080/some/image", &[], 5);
     assert_eq!(found, ["if registry.test:8080 speaks plain HTTP, --insecure registry.test:8080 allows that"]);
     let found = hints(&user, "registry.test:8080/some/image:1", &["--insecure", "registry.test:8080"], 3);
-    assert_eq!(found, ["`skopeo list-tags docker://registry.test:8080/some/image` lists the tags that there are"]);
+    assert_eq!(found, ["`banger tags registry.test:8080/some/image` lists the tags that there are"]);
 }

@@ -61,11 +61,98 @@ fn where_nobody_watches_there_is_a_line_for_each_layer() {
 
 /// Runs the program on a terminal of 80 columns.
 fn on_terminal(user: &User, line: &str) -> String {
+    run_on_terminal(user, 80, &format!("{PROGRAM} {line}")).ok().stdout()
+}
+
+/// Runs a command line on a terminal of so many columns.
+fn run_on_terminal(user: &User, columns: usize, line: &str) -> Run {
     let mut script = Command::new("script");
-    let line = format!("stty columns 80 rows 24; {PROGRAM} {line}");
+    let line = format!("stty columns {columns} rows 24; {line}");
     script.args(["-qec", &line, "/dev/null"]).env_clear().env("HOME", user.home()).env("TERM", "xterm");
     script.env("PATH", "/usr/bin:/bin");
-    Run::of(script.current_dir(user.home()).stdin(Stdio::null())).ok().stdout()
+    Run::of(script.current_dir(user.home()).stdin(Stdio::null()))
+}
+
+/// What has been drawn on a terminal of so many columns, line by line, without what moves the cursor.
+fn drawn(shown: &str, columns: usize) -> Vec<String> {
+    let mut text = String::new();
+    let mut characters = shown.chars();
+    while let Some(character) = characters.next() {
+        if character != '\x1b' {
+            text.push(character);
+            continue;
+        }
+        // CSI, parameters, a letter.
+        characters.next();
+        characters.find(|character| character.is_ascii_alphabetic());
+    }
+    // A line that is as long as the terminal is wide needs nothing to begin the next one.
+    let wrap = |line: &str| -> Vec<String> {
+        let characters: Vec<char> = line.chars().collect();
+        characters.chunks(columns).map(|line| line.iter().collect::<String>().trim_end().to_owned()).collect()
+    };
+    text.split(['\r', '\n']).flat_map(wrap).filter(|line| !line.is_empty()).collect()
+}
+
+/// Two layers at once, on terminals of several widths: each bar fits, says how much of how much, and no two have one name.
+#[test]
+fn bars_fit_into_narrow_terminals_in_the_order_of_the_layers() {
+    judges!("script", "stty");
+    for columns in [40, 56, 80] {
+        let scratch = scratch();
+        // The second begins first: it is asked for while the first has to wait.
+        let layers = [1_u8, 2].map(|number| Tar::new().file("large", vec![number; 3 << 20]));
+        let content = Content::of(Layout::of(scratch.path().join("layout"), layers).path());
+        let first = content.blobs_of("latest")[1].clone();
+        let asked = AtomicBool::new(false);
+        let server = content.serve_with(move |request: &Request| {
+            let wait = request.blob() == Some(&first) && !asked.swap(true, Ordering::SeqCst);
+            wait.then(|| Answer::error(429, "TOOMANYREQUESTS", "slow down").header("Retry-After", "1"))
+        });
+        server.limit_rate(2 << 20);
+        let line = format!("{PROGRAM} fetch {}", server.reference("some/image"));
+        let shown = run_on_terminal(&User::new(), columns, &line).ok().stdout();
+        let lines = drawn(&shown, columns);
+        let bars: Vec<&String> = lines.iter().filter(|line| line.contains('[')).collect();
+        assert!(bars.len() > 3, "{columns}: {lines:#?}");
+        for bar in &bars {
+            let whole = if columns < 50 {
+                bar.ends_with('%')
+            } else {
+                bar.contains("iB/") && bar.contains("/3.00 MiB") || bar.contains("/6.00 MiB")
+            };
+            assert!(whole, "{columns}: {bar:?}");
+            let is_known = ["1/2 ", "2/2 ", "all layers"].iter().any(|name| bar.starts_with(name));
+            assert!(is_known, "{columns}: {bar:?}");
+        }
+        // Where both are drawn, the lower layer is above.
+        let both = bars.windows(2).filter(|pair| pair[0].starts_with("1/2 ") && pair[1].starts_with("2/2 ")).count();
+        let swapped = bars.windows(3).filter(|three| {
+            three[0].starts_with("2/2 ") && three[1].starts_with("1/2 ") && three[2].starts_with("all layers")
+        });
+        assert!(both > 0, "{columns}: {lines:#?}");
+        assert_eq!(swapped.count(), 0, "{columns}: {lines:#?}");
+    }
+}
+
+/// Ctrl-C ends the process as it always does; before that the bars go, and the last line says what is left.
+#[test]
+fn the_last_word_after_an_interrupt() {
+    judges!("script", "stty", "timeout");
+    for (command, says) in [("fetch", "the next fetch goes on"), ("build -o image", "the image was not written")] {
+        let server = server(20 << 20, false);
+        server.limit_rate(1 << 20);
+        let user = User::new();
+        let line = format!("timeout --foreground -s INT 3 {PROGRAM} {command} {}", server.reference("some/image"));
+        let run = run_on_terminal(&user, 80, &line);
+        assert_ne!(run.code(), Some(0), "{run}");
+        let shown = run.stdout();
+        let lines = drawn(&shown, 80);
+        let last = lines.last().unwrap();
+        assert!(last.starts_with("interrupted: ") && last.contains(says), "{command}: {lines:#?}");
+        assert!(!shown.contains("\x1b[?25l"), "the cursor is hidden: {shown:?}");
+        assert!(!user.home().join("image").exists());
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("build", &[]),
     ("fetch", &[]),
     ("resolve", &[]),
+    ("tags", &[]),
     ("login", &[]),
     ("logout", &[]),
     ("cache", &["ls", "rm", "prune", "verify"]),

@@ -9,6 +9,7 @@
 //! - [`credentials`]: files, helpers, and which of them wins
 //! - [`ways`]: mirrors and proxies
 //! - [`artifacts`]: what stands beside images and is none
+//! - [`tags`]: the tags of a repository
 //! - [`killed`]: what is left of a pull that was killed, and what comes of the next
 //! - [`together`]: several pulls at once
 //! - [`cache`]: what is there need not be fetched, unless it is damaged
@@ -21,6 +22,7 @@ mod debian;
 mod hostile;
 mod killed;
 mod layouts;
+mod tags;
 mod together;
 mod tokens;
 mod unreliable;

@@ -86,6 +86,14 @@ pub enum Event {
         /// Bytes in all.
         total: u64,
     },
+    /// A host has answered, which had not before: the registry that was named, or a mirror of it.
+    Answered {
+        /// The host.
+        host: String,
+        /// The registry that it is a mirror of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mirror_of: Option<String>,
+    },
     /// A request failed and is made again after a while.
     Waiting {
         /// The host that is asked.

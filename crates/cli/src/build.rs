@@ -8,8 +8,9 @@ use banger_rootfs::{Addition, Options, Report};
 use crate::args::Build;
 use crate::failure::Failure;
 use crate::guest;
-use crate::output::{json, print};
+use crate::output::{Answered, json, print};
 use crate::progress::{Shown, Task};
+use crate::registry;
 use crate::source::{self, Request};
 use crate::text::{Bytes, Line, counted};
 use crate::values::Place;
@@ -19,9 +20,13 @@ pub(crate) fn run(build: &Build) -> Result<(), Failure> {
     let options = options(build)?;
     let progress = Arc::new(Shown::new(Task::Build, build.quiet));
     let request = Request { source: &build.source, platform: build.platform.as_ref(), registry: &build.registry };
+    progress
+        .last_word("the image was not written; what was downloaded is kept, and the next build goes on from there")?;
     let report = source::build(&request, &options, &progress)?;
+    let from = progress.hosts();
+    registry::say_unasked(&build.registry, &from);
     if build.json {
-        print(&json(&report)?)
+        print(&json(&Answered { report: &report, from })?)
     } else if build.quiet {
         print(&report.content_id)
     } else {

@@ -24,6 +24,21 @@ pub(crate) enum Exit {
     NoSpace = 7,
 }
 
+impl Exit {
+    /// The sort of failure, as programs are told it.
+    pub(crate) fn kind(self) -> ErrorKind {
+        match self {
+            Self::Other => ErrorKind::Other,
+            Self::Usage => ErrorKind::Usage,
+            Self::NotFound => ErrorKind::NotFound,
+            Self::Unauthorized => ErrorKind::Unauthorized,
+            Self::Network => ErrorKind::Network,
+            Self::Integrity => ErrorKind::Integrity,
+            Self::NoSpace => ErrorKind::NoSpace,
+        }
+    }
+}
+
 impl From<ErrorKind> for Exit {
     fn from(kind: ErrorKind) -> Self {
         match kind {

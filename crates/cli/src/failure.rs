@@ -6,10 +6,13 @@
 //!
 //! hint: ask for more with --size 1G
 //! ```
+//!
+//! Where a command prints JSON, the same is one JSON object on one line: a [`Problem`], as the daemon answers it.
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use banger_api::ErrorKind;
@@ -19,6 +22,14 @@ use crate::exit::Exit;
 use crate::interrupts;
 use crate::text::Line;
 
+/// Whether errors are written as JSON.
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on errors are written as JSON, or as text.
+pub(crate) fn write_json(is_json: bool) {
+    AS_JSON.store(is_json, Ordering::Relaxed);
+}
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
@@ -27,8 +38,8 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 pub(crate) enum Failure {
     /// Whoever read standard output has seen enough. Nobody needs to be told.
     Closed,
-    /// A signal has ended it. Whoever sent it knows.
-    Signalled(u8),
+    /// A signal has ended it: which one, and what is left of the work.
+    Signalled(u8, &'static str),
     /// Something went wrong.
     Message(Box<Message>),
 }
@@ -37,15 +48,13 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Message {
     exit: Exit,
-    error: String,
-    causes: Vec<String>,
-    hints: Vec<String>,
+    problem: Problem,
 }
 
 impl Failure {
     /// A failure without a deeper cause.
     pub(crate) fn new(exit: Exit, error: impl Into<String>) -> Self {
-        Self::Message(Box::new(Message { exit, error: error.into(), causes: Vec::new(), hints: Vec::new() }))
+        Self::Message(Box::new(Message { exit, problem: Problem::new(exit.kind(), error) }))
     }
 
     /// A failure whose causes are those of `error`.
@@ -75,7 +84,7 @@ impl Failure {
         if let Self::Message(message) = &mut self {
             let mut next = Some(cause);
             while let Some(cause) = next {
-                message.causes.push(cause.to_string());
+                message.problem.causes.push(cause.to_string());
                 next = cause.source();
             }
         }
@@ -85,7 +94,7 @@ impl Failure {
     /// Adds what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Message(message) = &mut self {
-            message.hints.push(hint.into());
+            message.problem.hints.push(hint.into());
         }
         self
     }
@@ -93,53 +102,75 @@ impl Failure {
     /// What is wrong, in one line.
     pub(crate) fn message(&self) -> &str {
         match self {
-            Self::Closed | Self::Signalled(_) => "",
-            Self::Message(message) => &message.error,
+            Self::Closed | Self::Signalled(..) => "",
+            Self::Message(message) => &message.problem.message,
         }
     }
 
     /// What has been said to do so far.
     pub(crate) fn hints(&self) -> &[String] {
         match self {
-            Self::Closed | Self::Signalled(_) => &[],
-            Self::Message(message) => &message.hints,
+            Self::Closed | Self::Signalled(..) => &[],
+            Self::Message(message) => &message.problem.hints,
         }
     }
 
     /// Tells it on standard error.
     pub(crate) fn report(&self) -> ExitCode {
-        let message = match self {
-            Self::Closed => return ExitCode::SUCCESS,
-            Self::Signalled(signal) => return interrupts::status(*signal),
-            Self::Message(message) => message,
-        };
-        // Nothing is left to do when standard error is closed too.
-        let _ = message.write(&mut anstream::stderr().lock());
-        message.exit.into()
+        match self {
+            Self::Closed => ExitCode::SUCCESS,
+            Self::Signalled(signal, left) => {
+                report_signal(left);
+                interrupts::status(*signal)
+            }
+            Self::Message(message) => {
+                // Nothing is left to do when standard error is closed too.
+                let _ = message.write(&mut anstream::stderr().lock(), AS_JSON.load(Ordering::Relaxed));
+                message.exit.into()
+            }
+        }
     }
 }
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        let Problem { kind, message, causes, hints } = problem;
-        Self::Message(Box::new(Message { exit: kind.into(), error: message, causes, hints }))
+        Self::Message(Box::new(Message { exit: problem.kind.into(), problem }))
     }
 }
 
 impl Message {
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{ERROR}error:{ERROR:#} {}", Line(&self.error))?;
-        for cause in &self.causes {
+    fn write(&self, out: &mut dyn Write, is_json: bool) -> io::Result<()> {
+        let Problem { message, causes, hints, .. } = &self.problem;
+        if is_json {
+            return write_problem(&self.problem, out);
+        }
+        writeln!(out, "{ERROR}error:{ERROR:#} {}", Line(message))?;
+        for cause in causes {
             writeln!(out, "  caused by: {}", Line(cause))?;
         }
-        if !self.hints.is_empty() {
+        if !hints.is_empty() {
             writeln!(out)?;
         }
-        for hint in &self.hints {
+        for hint in hints {
             writeln!(out, "{HINT}hint:{HINT:#} {}", Line(hint))?;
         }
         out.flush()
     }
+}
+
+fn write_problem(problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", serde_json::to_string(problem)?)?;
+    out.flush()
+}
+
+/// The last word of a command that a signal ends: what is left of its work.
+pub(crate) fn report_signal(left: &str) {
+    let mut out = anstream::stderr().lock();
+    let _ = if AS_JSON.load(Ordering::Relaxed) {
+        write_problem(&Problem::new(ErrorKind::Cancelled, format!("interrupted: {left}")), &mut out)
+    } else {
+        writeln!(out, "interrupted: {}", Line(left))
+    };
 }
 
 pub(crate) fn exit_of_io(error: &io::Error) -> Exit {
@@ -153,7 +184,7 @@ mod tests {
     fn text(failure: &Failure) -> String {
         let Failure::Message(message) = failure else { panic!("no message") };
         let mut out = anstream::StripStream::new(Vec::new());
-        message.write(&mut out).unwrap();
+        message.write(&mut out, false).unwrap();
         String::from_utf8(out.into_inner()).unwrap()
     }
 
@@ -163,6 +194,16 @@ mod tests {
         let failure = Failure::new(Exit::Usage, "it failed").because(&cause).hint("do this").hint("or that");
         let expected = "error: it failed\n  caused by: the cause\n\nhint: do this\nhint: or that\n";
         assert_eq!(text(&failure), expected);
+    }
+
+    #[test]
+    fn json_has_the_same_in_fields() {
+        let failure = Failure::new(Exit::NotFound, "no a\nb").because(&io::Error::other("why")).hint("do this");
+        let Failure::Message(message) = failure else { panic!("no message") };
+        let mut out = Vec::new();
+        message.write(&mut out, true).unwrap();
+        let expected = r#"{"kind":"not_found","message":"no a\nb","causes":["why"],"hints":["do this"]}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{expected}\n"));
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(crate) fn run(fetch: &Fetch) -> Result<(), Failure> {
     let observer: Arc<dyn Observer> = Arc::<Shown>::clone(&progress);
     let registry = access.registry(&references, layout, &observer)?;
     let platforms = if fetch.all_platforms { Platforms::All } else { Platforms::One(fetch.platform.clone()) };
+    progress.last_word("what is complete of it is kept, and the next fetch goes on from there")?;
     let result = images.iter().try_for_each(|image| {
         progress.image(&image.reference);
         let fetched = registry.fetch(&image.reference, &platforms, &image.name).map_err(|error| -> Failure {
@@ -47,7 +48,7 @@ pub(crate) fn run(fetch: &Fetch) -> Result<(), Failure> {
             hints::for_image(&error, &Asked { text: image.text, place, said: access.said }).into()
         })?;
         progress.pause();
-        tell(fetch, image, &fetched)
+        tell(fetch, image, &fetched, progress.hosts())
     });
     progress.finish();
     result
@@ -88,10 +89,13 @@ struct Report {
     digest: String,
     fetched: Amount,
     cached: Amount,
+    /// The hosts that answered.
+    from: Vec<String>,
 }
 
-fn tell(fetch: &Fetch, image: &Wanted<'_>, result: &Fetched) -> Result<(), Failure> {
+fn tell(fetch: &Fetch, image: &Wanted<'_>, result: &Fetched, from: Vec<String>) -> Result<(), Failure> {
     let Tally { fetched, cached } = result.tally;
+    registry::say_unasked(&fetch.registry, &from);
     if fetch.quiet {
         return print(&result.digest.to_string());
     }
@@ -101,6 +105,7 @@ fn tell(fetch: &Fetch, image: &Wanted<'_>, result: &Fetched) -> Result<(), Failu
             digest: result.digest.to_string(),
             fetched: Amount { blobs: fetched.blobs, bytes: fetched.bytes },
             cached: Amount { blobs: cached.blobs, bytes: cached.bytes },
+            from,
         })?);
     }
     // For people, so on standard error; nothing is lost when that is closed.

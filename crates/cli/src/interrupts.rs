@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -50,6 +51,18 @@ impl Interrupts {
     pub(crate) fn forget(&self) {
         self.last.store(0, Ordering::Relaxed);
     }
+}
+
+/// Has something done before a signal ends this process, as it does by itself.
+pub(crate) fn before_the_end(last: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let mut signals = Signals::new(SIGNALS).map_err(|error| failure(&error))?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            last();
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    });
+    Ok(())
 }
 
 /// What shells add to the number of the signal that something ended by.

@@ -32,13 +32,14 @@ mod service;
 mod source;
 mod system;
 mod table;
+mod tags;
 mod text;
 mod usage;
 mod values;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
@@ -54,14 +55,20 @@ fn run() -> Result<ExitCode, Failure> {
     if completion::answer()? {
         return Ok(ExitCode::SUCCESS);
     }
-    let args = match Args::try_parse() {
+    let parsed = Args::command().try_get_matches().and_then(|matches| {
+        failure::write_json(usage::is_json(&matches));
+        Args::from_arg_matches(&matches)
+    });
+    let args = match parsed {
         Ok(args) => args,
         Err(error) => {
+            failure::write_json(usage::asks_json(std::env::args_os()));
             anstream::ColorChoice::from(usage::color(std::env::args_os())).write_global();
             return usage::answer(&error).map(|()| ExitCode::SUCCESS);
         }
     };
     anstream::ColorChoice::from(args.color).write_global();
+    args.progress.write_global();
     let options = &args.service;
     match args.command {
         Command::Pull(pull) => image::pull(&pull, options),
@@ -74,6 +81,7 @@ fn run() -> Result<ExitCode, Failure> {
         Command::Build(build) => build::run(&build),
         Command::Fetch(fetch) => fetch::run(&fetch),
         Command::Resolve(resolve) => resolve::run(&resolve),
+        Command::Tags(tags) => tags::run(&tags),
         Command::Login(login) => login::login(&login),
         Command::Logout(logout) => login::logout(&logout),
         Command::Cache(cache) => cache::run(&cache.command),

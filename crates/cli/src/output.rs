@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::io::Write;
 
+use banger_api::Event;
 use serde::Serialize;
 
 use crate::args::ListOutput;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::progress;
 use crate::table::Table;
 use crate::text::Line;
 
@@ -17,8 +19,13 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::stdout)
 }
 
-/// Writes a line for people, so on standard error; nothing is lost when that is closed.
+/// Writes a line for people, so on standard error; nothing is lost when that is closed. Where that is for a program, it is
+/// an event.
 pub(crate) fn say(text: &str) {
+    if progress::is_json() {
+        let message = text.strip_prefix("warning: ").unwrap_or(text).to_owned();
+        return progress::print(&Event::Warning { message });
+    }
     let _ = writeln!(anstream::stderr().lock(), "{}", Line(text));
 }
 
@@ -61,4 +68,14 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
 pub(crate) struct Amount {
     pub(crate) blobs: u64,
     pub(crate) bytes: u64,
+}
+
+/// A report, and the hosts that answered for it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Answered<'a, T> {
+    #[serde(flatten)]
+    pub(crate) report: &'a T,
+    /// The registry, or mirrors of it; none where no registry was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) from: Vec<String>,
 }

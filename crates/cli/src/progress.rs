@@ -1,4 +1,5 @@
-//! What a command shows while it runs, on standard error: bars on a terminal, lines elsewhere, nothing when it is told to be quiet.
+//! What a command shows while it runs, on standard error: bars on a terminal, lines elsewhere, nothing when it is told to be quiet;
+//! or events as JSON, the same as the daemon's, where a program asks for them.
 //!
 //! A finished layer leaves the same line in both forms. What a build tells and what a registry tells comes together in
 //! [`layers::Layers`].
@@ -9,17 +10,17 @@ mod lines;
 mod meter;
 mod waits;
 
-use std::fmt::Write;
-use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::io::{IsTerminal, Write as _};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use banger_api::event::Step;
 use banger_api::{Event, Observer};
 use banger_oci::Reference;
 use indicatif::{HumanDuration, ProgressState};
 
-use crate::failure::Failure;
-use crate::interrupts::Interrupts;
+use crate::args::Progress;
+use crate::failure::{Failure, report_signal};
+use crate::interrupts::{self, Interrupts};
 use crate::text::Line;
 use bars::Bars;
 use lines::Lines;
@@ -30,14 +31,47 @@ pub(crate) use meter::Meter;
 pub(crate) struct Shown {
     form: Form,
     interrupts: Option<Interrupts>,
+    /// The hosts that have answered, in the order in which they did.
+    hosts: Mutex<Vec<String>>,
 }
 
 #[derive(Debug)]
 enum Form {
     Nothing,
+    Json,
     Lines(Mutex<Lines>),
     Bars(Mutex<Bars>),
 }
+
+/// How progress is shown by all commands of this process.
+static CHOICE: OnceLock<Progress> = OnceLock::new();
+
+impl Progress {
+    /// Makes it the choice of this process.
+    pub(crate) fn write_global(self) {
+        // The first one stays; there is one command line.
+        let _ = CHOICE.set(self);
+    }
+
+    fn global() -> Self {
+        CHOICE.get().copied().unwrap_or_default()
+    }
+}
+
+/// Whether progress is written as JSON, so that standard error is for programs.
+pub(crate) fn is_json() -> bool {
+    Progress::global() == Progress::Json
+}
+
+/// The columns of the terminal that standard error is; those of a usual one, where it does not say.
+fn columns() -> usize {
+    const USUAL: usize = 80;
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| size.ws_col);
+    if size == 0 { USUAL } else { usize::from(size) }
+}
+
+/// Fewer columns than this have no room for the speed and the time that is left.
+const NARROW: usize = 72;
 
 /// What is shown: which events end a layer depends on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,12 +85,29 @@ pub(crate) enum Task {
 impl Shown {
     /// What suits standard error.
     pub(crate) fn new(task: Task, quiet: bool) -> Self {
-        Self { form: Form::new(task, quiet), interrupts: None }
+        Self { form: Form::new(task, quiet), interrupts: None, hosts: Mutex::default() }
     }
 
     /// The same; and from now on Ctrl-C ends what is being done in good order, and the second one at once.
     pub(crate) fn interruptible(task: Task, quiet: bool) -> Result<Self, Failure> {
-        Ok(Self { form: Form::new(task, quiet), interrupts: Some(Interrupts::watch_first()?) })
+        Ok(Self { interrupts: Some(Interrupts::watch_first()?), ..Self::new(task, quiet) })
+    }
+
+    /// From now on a signal still ends this process, but what moves is removed first, and `left` says what is left of
+    /// the work.
+    pub(crate) fn last_word(self: &Arc<Self>, left: &'static str) -> Result<(), Failure> {
+        let shown = Arc::clone(self);
+        interrupts::before_the_end(move || {
+            shown.finish();
+            if !matches!(shown.form, Form::Nothing) {
+                report_signal(left);
+            }
+        })
+    }
+
+    /// The hosts that have answered so far, each once.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The signal that what is being done is to end by.
@@ -67,6 +118,9 @@ impl Shown {
     /// What follows is about this image of a registry.
     pub(crate) fn image(&self, reference: &Reference) {
         let name = reference.to_string();
+        if let Form::Json = self.form {
+            return print(&Event::Step { step: Step::Resolve, subject: name });
+        }
         self.show(|lines| lines.image(&name), |bars| bars.image(&name));
     }
 
@@ -82,7 +136,7 @@ impl Shown {
 
     fn show(&self, lines: impl FnOnce(&mut Lines), bars: impl FnOnce(&mut Bars)) {
         match &self.form {
-            Form::Nothing => {}
+            Form::Nothing | Form::Json => {}
             Form::Lines(shown) => lines(&mut shown.lock().unwrap_or_else(PoisonError::into_inner)),
             Form::Bars(shown) => bars(&mut shown.lock().unwrap_or_else(PoisonError::into_inner)),
         }
@@ -91,11 +145,15 @@ impl Shown {
 
 impl Form {
     fn new(task: Task, quiet: bool) -> Self {
-        if quiet {
-            return Self::Nothing;
-        }
         let stderr = std::io::stderr();
-        if stderr.is_terminal() {
+        let has_bars = match Progress::global() {
+            Progress::Json => return Self::Json,
+            Progress::None => return Self::Nothing,
+            _ if quiet => return Self::Nothing,
+            Progress::Plain => false,
+            Progress::Auto => stderr.is_terminal(),
+        };
+        if has_bars {
             let colored = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
             Self::Bars(Mutex::new(Bars::new(task, colored)))
         } else {
@@ -106,8 +164,15 @@ impl Form {
 
 impl Observer for Shown {
     fn event(&self, event: Event) {
+        if let Event::Answered { host, .. } = &event {
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            if !hosts.contains(host) {
+                hosts.push(host.clone());
+            }
+        }
         match &self.form {
             Form::Nothing => {}
+            Form::Json => print(&event),
             Form::Lines(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).event(event),
             Form::Bars(bars) => bars.lock().unwrap_or_else(PoisonError::into_inner).event(event),
         }
@@ -118,8 +183,15 @@ impl Observer for Shown {
     }
 }
 
+/// Writes an event as a line of JSON. One that cannot be written is lost, and the work goes on.
+pub(crate) fn print(event: &Event) {
+    if let Ok(line) = serde_json::to_string(event) {
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+}
+
 /// The time that is left, for a template's key; nothing while nothing moves.
-fn left(state: &ProgressState, out: &mut dyn Write) {
+fn left(state: &ProgressState, out: &mut dyn std::fmt::Write) {
     if state.per_sec() >= 1.0 {
         let _ = write!(out, ", {:#} left", HumanDuration(state.eta()));
     }
@@ -142,6 +214,11 @@ fn step(step: Step, subject: &str) -> Option<String> {
         Step::Wait => "somebody else makes the same image: waiting until it is there".to_owned(),
         Step::Publish => format!("keeping it as {subject}"),
     })
+}
+
+/// The line that says that a mirror answers. That the registry itself does needs no words.
+fn answered(host: &str, mirror_of: Option<&str>) -> Option<String> {
+    Some(format!("the mirror {} answers for {}", Line(host), Line(mirror_of?)))
 }
 
 fn warning(text: &str) -> String {

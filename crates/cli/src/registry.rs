@@ -1,6 +1,6 @@
 //! From options, settings and environment to registries.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use banger_oci::Reference;
@@ -13,7 +13,9 @@ use crate::args::{HostOptions, Pull, RegistryOptions};
 use crate::directories;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::say;
 use crate::password;
+use crate::values::User;
 
 impl From<Pull> for banger_registry::Pull {
     fn from(pull: Pull) -> Self {
@@ -66,17 +68,38 @@ pub(crate) fn credentials(
     options: &RegistryOptions,
     references: &[&Reference],
 ) -> Result<Arc<dyn Credentials>, Failure> {
-    let Some(user) = &options.creds else {
-        let search = Search::new(options.authfile.as_deref(), &Environment::of_process());
-        return Ok(Arc::new(search));
-    };
-    let password = match &user.password {
-        Some(password) => password.clone(),
-        None => ask_password(&user.name)?,
-    };
-    let credential = Credential::Basic { username: user.name.clone(), password };
-    let domains = references.iter().map(|reference| reference.domain().to_owned());
-    Ok(Arc::new(Fixed::new(credential, domains)))
+    Who { creds: options.creds.as_ref(), authfile: options.authfile.as_deref() }.credentials(references)
+}
+
+/// What the command line says of who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who<'a> {
+    pub(crate) creds: Option<&'a User>,
+    pub(crate) authfile: Option<&'a Path>,
+}
+
+impl Who<'_> {
+    /// Who asks the registries of some references.
+    pub(crate) fn credentials(self, references: &[&Reference]) -> Result<Arc<dyn Credentials>, Failure> {
+        let Some(user) = self.creds else {
+            return Ok(Arc::new(Search::new(self.authfile, &Environment::of_process())));
+        };
+        let password = match &user.password {
+            Some(password) => password.clone(),
+            None => ask_password(&user.name)?,
+        };
+        let credential = Credential::Basic { username: user.name.clone(), password };
+        let domains = references.iter().map(|reference| reference.domain().to_owned());
+        Ok(Arc::new(Fixed::new(credential, domains)))
+    }
+}
+
+/// Says so where credentials were given and no registry was asked: whether they are right is not known then.
+pub(crate) fn say_unasked(options: &RegistryOptions, hosts: &[String]) {
+    if options.creds.is_some() && hosts.is_empty() {
+        let again = if options.offline { "" } else { "; --pull always asks one" };
+        say(&format!("no registry was asked, so --creds was not used: everything was here already{again}"));
+    }
 }
 
 fn ask_password(user: &str) -> Result<String, Failure> {

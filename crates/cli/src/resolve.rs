@@ -32,7 +32,7 @@ pub(crate) fn run(resolve: &Resolve) -> Result<(), Failure> {
         let place = Place::Registry(&reference);
         hints::for_image(&error, &Asked { text: &resolve.reference, place, said: access.said })
     })?;
-    let answer = Answer::new(reference.to_string(), &resolved);
+    let answer = Answer { from: progress.hosts(), ..Answer::new(reference.to_string(), &resolved) };
     if resolve.json { print(&json(&answer)?) } else { print(answer.to_string().trim_end()) }
 }
 
@@ -48,6 +48,9 @@ struct Answer {
     /// Bytes of all layers of the image, each counted once.
     #[serde(skip_serializing_if = "Option::is_none")]
     size_total: Option<u64>,
+    /// The hosts that answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    from: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,6 +91,7 @@ impl Answer {
             platforms: resolved.platforms.iter().map(platform).collect(),
             image: resolved.image.as_ref().map(ImageOf::new),
             size_total: resolved.image.as_ref().map(|image| size_of(&image.manifest.layers)),
+            from: Vec::new(),
         }
     }
 }

@@ -80,11 +80,22 @@ pub(crate) fn follow<T>(
     work: impl FnOnce(&Arc<dyn Observer>) -> Result<T, Problem>,
 ) -> Result<T, Failure> {
     let shown = Arc::new(Shown::interruptible(Task::Build, quiet)?);
-    let observer: Arc<dyn Observer> = Arc::<Shown>::clone(&shown);
+    follow_with(&shown, work)
+}
+
+/// The same, with what shows it.
+pub(crate) fn follow_with<T>(
+    shown: &Arc<Shown>,
+    work: impl FnOnce(&Arc<dyn Observer>) -> Result<T, Problem>,
+) -> Result<T, Failure> {
+    let observer: Arc<dyn Observer> = Arc::<Shown>::clone(shown);
     let result = work(&observer);
     shown.finish();
     result.map_err(|problem| match shown.signal() {
-        Some(signal) if problem.kind == ErrorKind::Cancelled => Failure::Signalled(signal),
+        Some(signal) if problem.kind == ErrorKind::Cancelled => Failure::Signalled(signal, LEFT),
         _ => problem.into(),
     })
 }
+
+/// What is left of a piece of work that a signal has ended.
+const LEFT: &str = "nothing was changed; what was downloaded is kept, and the same command goes on from there";

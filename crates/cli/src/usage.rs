@@ -1,7 +1,9 @@
 //! A wrong command line, told as every other error is.
 
-use clap::CommandFactory;
+use std::ffi::OsString;
+
 use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory};
 
 use crate::args::{Args, Color};
 use crate::exit::Exit;
@@ -18,8 +20,20 @@ pub(crate) fn answer(error: &clap::Error) -> Result<(), Failure> {
     }
 }
 
+/// Whether the command is asked for JSON.
+pub(crate) fn is_json(matches: &ArgMatches) -> bool {
+    // Not every command has the option.
+    let own = matches.try_get_one::<bool>("json").ok().flatten().is_some_and(|json| *json);
+    own || matches.subcommand().is_some_and(|(_, matches)| is_json(matches))
+}
+
+/// Whether a command line that is not right otherwise asks for JSON; what follows `--` is for another program.
+pub(crate) fn asks_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    arguments.into_iter().take_while(|argument| argument != "--").any(|argument| argument == "--json")
+}
+
 /// The colour choice of a command line that is not right otherwise.
-pub(crate) fn color(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Color {
+pub(crate) fn color(arguments: impl IntoIterator<Item = OsString>) -> Color {
     let matches = Args::command().ignore_errors(true).try_get_matches_from(arguments).ok();
     matches.and_then(|matches| matches.get_one("color").copied()).unwrap_or_default()
 }

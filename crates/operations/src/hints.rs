@@ -75,6 +75,36 @@ pub fn reference(text: &OsStr) -> Result<Reference, Problem> {
     Err(problem.hint("name an image in a registry as docker does, such as debian:bookworm"))
 }
 
+/// Parses the name of a repository: a reference without a tag and a digest.
+///
+/// # Errors
+/// It is none.
+pub fn repository(text: &OsStr) -> Result<Reference, Problem> {
+    let reference = reference(text)?;
+    let last = text.to_string_lossy();
+    let last = last.rsplit('/').next().unwrap_or_default();
+    if last.contains([':', '@']) {
+        let what = format!("{reference} is one image, and tags are those of a repository");
+        return Err(Problem::new(ErrorKind::Usage, what).hint(format!("`banger tags {}`", reference.name())));
+    }
+    Ok(reference)
+}
+
+/// Tags that could not be listed. `has_credentials` is whether the command line says who asks.
+pub fn for_tags(error: &banger_registry::Error, repository: &Reference, has_credentials: bool) -> Problem {
+    let domain = repository.domain();
+    let hint = match error.kind() {
+        ErrorKind::Unauthorized => Some(match error {
+            banger_registry::Error::Lapse { lapse, .. } => lapse.hint.clone(),
+            _ if has_credentials => "check the user, the password and the name of the repository".to_owned(),
+            _ => format!("log in with `banger login {domain}`"),
+        }),
+        ErrorKind::Network => for_connection(error, domain),
+        _ => None,
+    };
+    hint.into_iter().fold(Problem::of(error.kind(), error), Problem::hint)
+}
+
 /// A fetch or a look that failed.
 pub fn for_image(error: &banger_oci::Error, asked: &Asked<'_>) -> Problem {
     let problem = Problem::of(error.kind(), error);
@@ -166,6 +196,9 @@ fn for_source_error(error: &banger_oci::Error, asked: &Asked<'_>) -> Vec<String>
         (Error::NoPlatform { available, .. }, _) => {
             available.first().map(|platform| format!("choose one of them, such as --platform {platform}"))
         }
+        (Error::Artifact { .. } | Error::Empty { .. }, Place::Registry(reference)) => {
+            Some(format!("name an image; `banger tags {}` lists what else is there", reference.name()))
+        }
         (_, Place::Registry(reference)) => return for_registry(error, reference, asked),
         (Error::SeveralImages { images, .. } | Error::NoImage { images, .. }, Place::Local(source)) => {
             images.first().map(|image| format!("name one of them, such as {}", with_image(source, image)))
@@ -210,7 +243,7 @@ fn for_registry(error: &banger_oci::Error, reference: &Reference, asked: &Asked<
             hints.push(if implied {
                 format!("without a tag it is `latest` that is asked for; name another, as in {name}:TAG")
             } else {
-                format!("`skopeo list-tags docker://{name}` lists the tags that there are")
+                format!("`banger tags {name}` lists the tags that there are")
             });
         }
         ErrorKind::Unauthorized if let Some(lapse) = lapse(error) => hints.push(lapse.hint.clone()),

@@ -74,6 +74,9 @@ impl banger_registry::Progress for Telling {
                 asked,
                 reason: reason.to_owned(),
             },
+            Pulled::Answered { host, mirror_of } => {
+                Event::Answered { host: host.to_owned(), mirror_of: mirror_of.map(str::to_owned) }
+            }
             Pulled::Warning(message) => Event::Warning { message },
         });
     }

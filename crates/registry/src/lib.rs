@@ -36,7 +36,7 @@ mod words;
 
 pub use auth::challenge;
 pub use body::Body;
-pub use client::{Client, Document, Found, Get, Open, Sent, Surroundings};
+pub use client::{Client, Document, Found, Get, Open, Sent, Surroundings, Tags};
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use progress::{BlobSummary, Event, Progress, Silent};

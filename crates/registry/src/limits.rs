@@ -90,3 +90,10 @@ pub const UPLOADS: u32 = 3;
 
 /// Characters of a server's words that an error shows.
 pub const SHOWN: usize = 240;
+
+/// Tags that are asked for at once. A registry may give fewer.
+pub const TAGS_ON_A_PAGE: usize = 1_000;
+
+/// Pages of tags that are asked for: the largest repositories have some ten thousand tags, and registries that give a
+/// hundred at once.
+pub const TAG_PAGES: usize = 300;

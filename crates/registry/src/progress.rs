@@ -49,6 +49,13 @@ pub enum Event<'a> {
         /// Which.
         digest: &'a Digest,
     },
+    /// A host has answered, which had not before.
+    Answered {
+        /// The host.
+        host: &'a str,
+        /// The registry that it is a mirror of.
+        mirror_of: Option<&'a str>,
+    },
     /// A request failed and is made again after a while.
     Waiting {
         /// The host that is asked.

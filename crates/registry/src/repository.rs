@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use banger_oci::cache::{Cache, Guard, Ingest};
 use banger_oci::limits::{CONFIG_BYTES, MANIFEST_BYTES};
-use banger_oci::media_type::is_document;
+use banger_oci::media_type::{is_document, is_image_config};
 use banger_oci::{BlobReader, Blobs, Descriptor, Digest, Error, Reference, Result, Verifier, manifest};
 
 use crate::client::Client;
@@ -181,7 +181,8 @@ impl Repository {
         }
     }
 
-    /// Everything that a document refers to, and what the documents among that refer to.
+    /// Every layer that a document refers to, directly or through other documents. Configs of images are fetched on the
+    /// way, like the documents: they are no layers.
     pub(crate) fn everything(&self, top: &Descriptor) -> Result<Vec<Descriptor>> {
         let mut blobs = Vec::new();
         let mut documents = vec![top.clone()];
@@ -201,8 +202,13 @@ impl Repository {
                         unit: "blobs",
                     });
                 }
-                let to = if is_document(&found.media_type) { &mut documents } else { &mut blobs };
-                to.push(found);
+                if is_document(&found.media_type) {
+                    documents.push(found);
+                } else if is_image_config(&found.media_type) && found.size <= CONFIG_BYTES {
+                    self.document(&found)?;
+                } else {
+                    blobs.push(found);
+                }
             }
         }
         Ok(blobs)

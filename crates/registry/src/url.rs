@@ -110,6 +110,11 @@ impl Url {
         Self::parse(&format!("{}://{}{rest}", self.scheme.name(), self.authority))
     }
 
+    /// The path with its query: begins with a slash.
+    pub(crate) fn path_and_query(&self) -> &str {
+        &self.rest
+    }
+
     pub(crate) fn scheme(&self) -> Scheme {
         self.scheme
     }

@@ -1,11 +1,12 @@
-//! `banger fetch`, `banger resolve`
+//! `banger fetch`, `banger resolve`, `banger tags`
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use banger_oci::Platform;
 
-use super::RegistryOptions;
-use crate::values::{self, Target};
+use super::{HostOptions, RegistryOptions};
+use crate::values::{self, Target, User};
 
 const FETCH_EXAMPLES: &str = "\
 A reference is written as docker writes it: debian is docker.io/library/debian:latest. What is there
@@ -18,6 +19,12 @@ Examples:
   banger fetch debian:bookworm --to oci:mirror:bookworm --all-platforms
   banger fetch localhost:5000/my/image --creds me:secret
   banger fetch debian --json | jq .fetched.bytes";
+
+const TAGS_EXAMPLES: &str = "\
+Examples:
+  banger tags debian
+  banger tags localhost:5000/my/image --creds me:secret
+  banger tags ghcr.io/owner/image --json | jq -r '.tags[]' | tail";
 
 const RESOLVE_EXAMPLES: &str = "\
 Examples:
@@ -73,4 +80,27 @@ pub(crate) struct Resolve {
 
     #[command(flatten)]
     pub(crate) registry: RegistryOptions,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = TAGS_EXAMPLES)]
+pub(crate) struct Tags {
+    /// Repository in a registry, without a tag
+    #[arg(value_name = "REPO")]
+    pub(crate) repository: OsString,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// User and password for the registry; the password is asked for where it is left out
+    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = values::user, help_heading = "Registry options")]
+    pub(crate) creds: Option<User>,
+
+    /// File with credentials, as `banger login`, docker and podman write it
+    #[arg(long, value_name = "FILE", help_heading = "Registry options")]
+    pub(crate) authfile: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) hosts: HostOptions,
 }

@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use self::build::Build;
 pub(crate) use self::cache::{Cache, CacheCommand, CacheLs, CachePrune, CacheRm, CacheVerify};
 pub(crate) use self::catalog::{Bundle, BundleCommand, Catalog, CatalogAdd, CatalogCommand, CatalogLs};
-pub(crate) use self::fetch::{Fetch, Resolve};
+pub(crate) use self::fetch::{Fetch, Resolve, Tags};
 pub(crate) use self::guest::{GuestLayer, GuestOptions, GuestSettings};
 pub(crate) use self::image::{
     ExportFormat, Image, ImageCommand, ImageDiff, ImageExport, ImageHistory, ImageLs, ImagePromote, ImagePush,
@@ -43,7 +43,11 @@ pub(crate) use self::system::{
     Completion, Df, Doctor, Info, Job, JobCommand, JobLs, JobOne, JobWatch, Man, Prune, Shell,
 };
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
+Digests:
+  Pin an image in a registry by its digest (NAME@sha256:...), a file by its checksum (build --checksum).
+  Equal content ids mean equal bytes. An id names an image that is kept on this machine.
+
 Exit codes:
   0  success
   2  the command line is wrong
@@ -57,7 +61,7 @@ Exit codes:
 
 /// Turns any OCI image into a disk that boots
 #[derive(Debug, Parser)]
-#[command(name = "banger", version, max_term_width = 100, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "banger", version, max_term_width = 100, after_help = AFTER_HELP, disable_help_subcommand = true)]
 #[command(long_about = "\
 Turns any OCI image into a disk that boots: reads the image, merges its layers and writes a bootable ext4 root file \
 system, in one pass, without root, mount, loop device, staging directory or any other program. Keeps such images with \
@@ -66,6 +70,10 @@ pub(crate) struct Args {
     /// When to use colour; the environment variable NO_COLOR turns `auto` off
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, help_heading = "Global options")]
     pub(crate) color: Color,
+
+    /// How to show progress: `auto` means bars on a terminal and lines elsewhere, `json` one event a line
+    #[arg(long, global = true, value_enum, value_name = "HOW", default_value_t, help_heading = "Global options")]
+    pub(crate) progress: Progress,
 
     #[command(flatten)]
     pub(crate) service: ServiceOptions,
@@ -80,6 +88,19 @@ pub(crate) enum Color {
     Auto,
     Always,
     Never,
+}
+
+/// How progress is shown. The values have no help of their own: it would make that of each command twice as long.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Progress {
+    // Bars on a terminal, lines elsewhere.
+    #[default]
+    Auto,
+    // Lines, also on a terminal.
+    Plain,
+    // Events.
+    Json,
+    None,
 }
 
 impl From<Color> for anstream::ColorChoice {
@@ -112,6 +133,8 @@ pub(crate) enum Command {
     Fetch(Box<Fetch>),
     /// Show what a reference to a registry stands for
     Resolve(Box<Resolve>),
+    /// List the tags of a repository
+    Tags(Box<Tags>),
     /// Log in to a registry
     Login(Login),
     /// Forget what was given to log in to a registry

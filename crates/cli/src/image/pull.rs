@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use banger_api::image::{BuildOptions, PullImage};
 use banger_oci::source::Input;
@@ -14,7 +15,9 @@ use crate::args::{GuestLayer, PullArgs, ServiceOptions};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::guest;
-use crate::output::{json, print};
+use crate::output::{Answered, json, print};
+use crate::progress::{Shown, Task};
+use crate::registry;
 use crate::service;
 
 pub(crate) fn pull(pull: &PullArgs, options: &ServiceOptions) -> Result<(), Failure> {
@@ -22,9 +25,12 @@ pub(crate) fn pull(pull: &PullArgs, options: &ServiceOptions) -> Result<(), Fail
     let request = request(pull, &wanted)?;
     // The daemon's standard input is not ours.
     let service = if wanted.is_stdin { service::in_process(options)? } else { service::open(options)? };
-    let image = service::follow(pull.quiet, |observer| service.image_pull(&request, observer))?;
+    let shown = Arc::new(Shown::interruptible(Task::Build, pull.quiet)?);
+    let image = service::follow_with(&shown, |observer| service.image_pull(&request, observer))?;
+    let from = shown.hosts();
+    registry::say_unasked(&pull.registry, &from);
     if pull.json {
-        print(&json(&image)?)
+        print(&json(&Answered { report: &image, from })?)
     } else if pull.quiet {
         print(&image.name)
     } else {

@@ -18,8 +18,12 @@ const FRAME_RATE: u8 = 12;
 /// How often a spinner turns while nothing else happens.
 const TICK: Duration = Duration::from_millis(120);
 
-/// Columns of a layer's name: those of a shortened digest. With it and all else a bar fits into 80.
-const NAME_WIDTH: usize = 19;
+/// Columns of a layer's name: its number and a shortened digest. With it and all else a bar fits into 80.
+const NAME_WIDTH: usize = 25;
+/// The same on a narrow terminal, which also does without the speed and the time that is left.
+const NARROW_NAME_WIDTH: usize = 18;
+/// Narrower than this there is room for no more than a percentage.
+const LEAST: usize = 50;
 
 /// The bars of a command.
 #[derive(Debug)]
@@ -92,7 +96,10 @@ impl Bars {
             Event::Sent { digest, position } => {
                 let bar = match self.received.remove(&digest) {
                     Some(bar) => bar,
-                    None => self.add(self.bar(self.layers.blob_size(&digest), &digest)),
+                    None => {
+                        let place = self.layers.place_of_blob(&digest);
+                        self.add(place, self.bar(self.layers.blob_size(&digest), place, &digest))
+                    }
                 };
                 bar.set_position(position);
                 self.received.insert(digest, bar);
@@ -116,6 +123,9 @@ impl Bars {
                 if let Some(line) = self.waits.line(&host, Duration::from_millis(milliseconds), asked, &reason) {
                     self.say(&line);
                 }
+            }
+            Event::Answered { host, mirror_of } => {
+                super::answered(&host, mirror_of.as_deref()).into_iter().for_each(|line| self.say(&line));
             }
             Event::Warning { message } => self.say(&super::warning(&message)),
         }
@@ -141,7 +151,7 @@ impl Bars {
         self.say(&self.layers.overview());
         self.remove(|bars| bars.total.take());
         if self.layers.len() > 1 {
-            let total = self.bar(self.layers.total(), "all layers");
+            let total = self.bar(self.layers.total(), usize::MAX, "all layers");
             self.total = Some(self.screen.add(total));
         }
     }
@@ -167,7 +177,10 @@ impl Bars {
     fn advance_step(&self, done: u64, total: u64) {
         let Some(bar) = &self.stage else { return };
         if bar.length().is_none() {
-            bar.set_style(style("{msg} [{wide_bar}] {binary_bytes}/{binary_total_bytes}{left}"));
+            bar.set_style(style(match super::columns() {
+                ..super::NARROW => "{wide_msg} {percent:>3}%",
+                _ => "{msg} [{wide_bar}] {binary_bytes}/{binary_total_bytes}{left}",
+            }));
         }
         bar.set_length(total);
         bar.set_position(done);
@@ -192,7 +205,8 @@ impl Bars {
         self.layers.begin(digest, resumed);
         let Some(size) = self.layers.blob_size(digest) else { return };
         self.remove(|bars| bars.received.remove(digest));
-        let bar = self.add(self.bar(Some(size), digest));
+        let place = self.layers.place_of_blob(digest);
+        let bar = self.add(place, self.bar(Some(size), place, digest));
         jump(&bar, resumed);
         self.received.insert(digest.to_owned(), bar);
         self.still.insert(digest.to_owned());
@@ -210,7 +224,7 @@ impl Bars {
         }
         let bar = match self.read.remove(&layer) {
             Some(bar) => bar,
-            None => self.add(self.bar(self.layers.size(layer), self.layers.name(layer))),
+            None => self.add(layer, self.bar(self.layers.size(layer), layer, self.layers.name(layer))),
         };
         bar.inc(bytes);
         self.read.insert(layer, bar);
@@ -223,9 +237,13 @@ impl Bars {
         }
     }
 
-    fn add(&self, bar: ProgressBar) -> ProgressBar {
-        match &self.total {
-            Some(total) => self.screen.insert_before(total, bar),
+    /// Shows a bar in the order of the layers, the lowest first, and above that of all layers.
+    fn add(&self, place: usize, bar: ProgressBar) -> ProgressBar {
+        let received = self.received.iter().map(|(digest, bar)| (self.layers.place_of_blob(digest), bar));
+        let read = self.read.iter().map(|(layer, bar)| (*layer, bar));
+        let above = received.chain(read).filter(|(other, _)| *other > place).min_by_key(|(other, _)| *other);
+        match above.map(|(_, bar)| bar).or(self.total.as_ref()) {
+            Some(next) => self.screen.insert_before(next, bar),
             None => self.screen.add(bar),
         }
     }
@@ -237,15 +255,23 @@ impl Bars {
         }
     }
 
-    fn bar(&self, size: Option<u64>, name: &str) -> ProgressBar {
-        let (bar, rest) = match (size, self.colored) {
-            (None, _) => (ProgressBar::no_length(), "{spinner} {binary_bytes} {binary_bytes_per_sec}"),
-            (Some(size), false) => (ProgressBar::new(size), "[{wide_bar}] {amount}"),
-            (Some(size), true) => (ProgressBar::new(size), "[{wide_bar:.cyan}] {amount}"),
+    fn bar(&self, size: Option<u64>, place: usize, name: &str) -> ProgressBar {
+        let columns = super::columns();
+        let (width, amount, speed) = if columns < LEAST {
+            (NARROW_NAME_WIDTH, "{percent:>3}%", "")
+        } else if columns < super::NARROW {
+            (NARROW_NAME_WIDTH, "{binary_bytes}/{binary_total_bytes}", "")
+        } else {
+            let amount = "{binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}{left}";
+            (NAME_WIDTH, amount, " {binary_bytes_per_sec}")
         };
-        let amount = "{binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}{left}";
-        let template = format!("{{prefix:{NAME_WIDTH}!}} {}", rest.replace("{amount}", amount));
-        bar.with_style(style(&template)).with_prefix(Line(&super::short(name)).to_string())
+        let (bar, rest) = match (size, self.colored) {
+            (None, _) => (ProgressBar::no_length(), format!("{{spinner}} {{binary_bytes}}{speed}")),
+            (Some(size), false) => (ProgressBar::new(size), format!("[{{wide_bar}}] {amount}")),
+            (Some(size), true) => (ProgressBar::new(size), format!("[{{wide_bar:.cyan}}] {amount}")),
+        };
+        let template = format!("{{prefix:{width}!}} {rest}");
+        bar.with_style(style(&template)).with_prefix(self.layers.bar_name(place, name, width))
     }
 
     /// A line above the bars. It is lost when the terminal is, and the work goes on.

@@ -17,6 +17,8 @@ pub(super) struct Layers {
     layers: Vec<Layer>,
     /// What the registry has told, by digest.
     blobs: HashMap<String, Blob>,
+    /// The digests of these, in the order of the layers.
+    order: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,7 @@ enum State {
 impl Layers {
     /// The registry says what the image consists of.
     pub(super) fn announce(&mut self, blobs: &[File]) {
+        self.order = blobs.iter().map(|blob| blob.digest.clone()).collect();
         for blob in blobs {
             let state = if blob.cached { State::Here } else { State::Coming };
             self.blobs.insert(blob.digest.clone(), Blob { size: blob.size, state, received: 0 });
@@ -85,6 +88,29 @@ impl Layers {
     /// The lowest layer that is this blob.
     pub(super) fn of_blob(&self, digest: &str) -> Option<usize> {
         self.layers.iter().position(|layer| layer.summary.name == digest)
+    }
+
+    /// The place of a blob among the layers, from 0; among the files that are downloaded, as long as it is not known which
+    /// of them are layers. What is neither comes last.
+    pub(super) fn place_of_blob(&self, digest: &str) -> usize {
+        let announced = || self.order.iter().position(|other| other == digest);
+        self.of_blob(digest).or_else(announced).unwrap_or(usize::MAX)
+    }
+
+    /// A name that no other bar has: the layer's number, and as much of its digest as fits into so many columns.
+    pub(super) fn bar_name(&self, place: usize, name: &str, columns: usize) -> String {
+        let count = if self.layers.is_empty() { self.order.len() } else { self.layers.len() };
+        let name = Line(&short(name)).to_string();
+        if place >= count {
+            return name;
+        }
+        let number = format!("{}/{count} ", place.saturating_add(1));
+        let room = columns.saturating_sub(number.chars().count());
+        // Where it does not fit, the digest says more than the name of its algorithm.
+        let fits = name.chars().count() <= room;
+        let hex = name.strip_prefix("sha256:").or_else(|| name.strip_prefix("sha512:"));
+        let name = if fits { &name } else { hex.unwrap_or(&name) };
+        number + &name.chars().take(room).collect::<String>()
     }
 
     /// The size of a blob that is, or may be, a layer.
@@ -232,6 +258,31 @@ mod tests {
             layers.set(blobs.iter().map(|blob| layer(&blob.digest, Some(blob.size))));
             assert_eq!(layers.overview(), expected);
         }
+    }
+
+    #[test]
+    fn no_two_bars_have_one_name() {
+        let digest = Digest::sha256(b"x").to_string();
+        let layers = of([layer(&digest, None), layer("./added", None), layer(&digest, None)]);
+        let hex = &digest["sha256:".len()..][..12];
+        assert_eq!(layers.bar_name(0, &digest, 24), format!("1/3 sha256:{hex}"));
+        assert_eq!(layers.bar_name(2, &digest, 24), format!("3/3 sha256:{hex}"));
+        assert_eq!(layers.bar_name(1, "./added", 24), "2/3 ./added");
+        assert_eq!(layers.bar_name(2, &digest, 16), format!("3/3 {hex}"));
+        assert_eq!(layers.bar_name(2, &digest, 10), format!("3/3 {}", &hex[..6]));
+        assert_eq!(layers.bar_name(usize::MAX, &digest, 16), format!("sha256:{hex}"));
+    }
+
+    #[test]
+    fn blobs_are_in_the_order_of_the_layers() {
+        let blobs = [blob("a", 1, false), blob("b", 1, false)];
+        let mut layers = Layers::default();
+        layers.announce(&blobs);
+        assert_eq!(layers.place_of_blob(&blobs[1].digest), 1);
+        let [a, b] = blobs.each_ref().map(|blob| layer(&blob.digest, Some(1)));
+        layers.set([a.clone(), a, b]);
+        assert_eq!(layers.place_of_blob(&blobs[1].digest), 2);
+        assert_eq!(layers.place_of_blob("sha256:other"), usize::MAX);
     }
 
     /// Whoever tells about a layer, in the end it counts once.

@@ -70,6 +70,9 @@ impl Lines {
                     say(&line);
                 }
             }
+            Event::Answered { host, mirror_of } => {
+                super::answered(&host, mirror_of.as_deref()).into_iter().for_each(|line| say(&line));
+            }
             Event::Warning { message } => say(&super::warning(&message)),
             Event::Downloading { .. }
             | Event::Downloaded { .. }

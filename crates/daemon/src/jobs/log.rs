@@ -154,6 +154,7 @@ impl Inner {
             Event::Downloads { .. }
             | Event::Shared { .. }
             | Event::Layers { .. }
+            | Event::Answered { .. }
             | Event::Waiting { .. }
             | Event::Warning { .. } => {}
         }

@@ -132,6 +132,12 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// A page of a list.
+    pub(super) fn list(path: String, what: &'a str) -> Self {
+        let headers = vec![(ACCEPT, HeaderValue::from_static("application/json"))];
+        Self { headers, ..Self::new(Method::GET, Target::Path(path), what) }
+    }
+
     /// Whether the registry lets one in (distribution specification, "Determining Support").
     pub(super) fn version(what: &'a str) -> Self {
         Self { has_scope: false, ..Self::new(Method::GET, Target::Path("/v2/".to_owned()), what) }

@@ -8,6 +8,7 @@
 //! - `range`: parts of blobs
 //! - `check`: whether credentials are good
 //! - `push`: blobs and manifests that are sent; `outward`: a blob on its way out
+//! - `tags`: the tags of a repository, page by page
 //! - `get`: files of any server, for which nobody needs permission
 //!
 //! A mirror need not be trusted with more than its work: what it says of a tag only where the settings allow it, its
@@ -21,6 +22,7 @@ mod outward;
 mod permission;
 mod push;
 mod range;
+mod tags;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -54,6 +56,7 @@ use range::Part;
 
 pub use get::Get;
 pub use push::{Open, Sent};
+pub use tags::Tags;
 
 /// Asks registries. One for a process, shared by its threads, so that connections and tokens are used by all.
 pub struct Client {
@@ -69,6 +72,8 @@ pub struct Client {
     resting: Mutex<HashMap<String, Option<Instant>>>,
     /// Whether some registry refused to be asked whether it takes a body.
     is_unasked: AtomicBool,
+    /// Hosts that have answered.
+    answered: Mutex<HashSet<String>>,
     /// Warnings that have been given: the same one for each of a hundred blobs helps nobody.
     warned: Mutex<HashSet<String>>,
 }
@@ -143,6 +148,7 @@ impl Client {
             schemes: Mutex::default(),
             resting: Mutex::default(),
             is_unasked: AtomicBool::new(false),
+            answered: Mutex::default(),
             warned: Mutex::default(),
         }
     }
@@ -211,12 +217,24 @@ impl Client {
                 continue;
             }
             match self.persist(&mirror, &ask) {
-                Ok(found) => return Ok(found),
+                Ok(found) => {
+                    self.has_answered(&mirror.name, Some(reference.domain()));
+                    return Ok(found);
+                }
                 Err(error @ (Error::Settings { .. } | Error::Cancelled)) => return Err(error),
                 Err(error) => self.pass_over(&mirror, &error),
             }
         }
-        self.persist(&Endpoint::upstream(&self.settings, reference), &ask)
+        let found = self.persist(&Endpoint::upstream(&self.settings, reference), &ask)?;
+        self.has_answered(reference.domain(), None);
+        Ok(found)
+    }
+
+    /// Tells once for each host that it has answered.
+    fn has_answered(&self, host: &str, mirror_of: Option<&str>) {
+        if lock(&self.answered).insert(host.to_owned()) {
+            self.progress.event(Event::Answered { host, mirror_of });
+        }
     }
 
     /// Asks one host until it answers or has failed too often. A mirror is asked once, since there is somebody else.
