@@ -21,11 +21,9 @@ use crate::{console, first_boot, identity, network, service, sys, workload};
 /// Signals that ask the service to end.
 const ENDING: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
 
-/// How long those who ask for the workload's output may take for what is there when it ends.
+/// How long those who read the workload's output may take nothing of what is there when the machine is asked to end: not long, because who asks
+/// may be the one who does not read.
 const READERS: Duration = Duration::from_secs(5);
-
-/// How long a workload that has ended stays for somebody to ask for its output, at least.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// How long the workload may take to end when it is asked to; then it is killed.
 const STOP: Duration = Duration::from_secs(10);
@@ -117,15 +115,9 @@ fn bring_up(state: &Arc<State>) {
     state.set_booted();
     if mode == BootMode::Workload && !state.settings().hold {
         workload::run(state);
-        after_workload(state);
+        workload::wait_for_readers(state);
+        state.request_shutdown(Action::Poweroff);
     }
-}
-
-/// The workload has ended: who reads its output learns that, then the machine ends.
-fn after_workload(state: &Arc<State>) {
-    state.output().expect_reader(GRACE);
-    state.output().wait_for_readers(READERS);
-    state.request_shutdown(Action::Poweroff);
 }
 
 /// What was done to the network, when it has been done.
@@ -184,7 +176,7 @@ fn end(state: &State, action: Action) -> ExitCode {
     match state.settings().boot.mode {
         BootMode::Workload => {
             stop_workload(state);
-            state.output().wait_for_readers(READERS);
+            state.output().wait_for_readers(Some(READERS));
             Ending::from(action).exit_code()
         }
         mode => {

@@ -29,8 +29,9 @@ use crate::guest::authorized_keys;
 use crate::interrupts::{self, Interrupts};
 use crate::text::{Bytes, Line, counted};
 
-/// How many seconds a workload that has ended waits for us to ask how: much more than we ever need.
-const WAIT: u64 = 60;
+/// How many seconds a workload that has ended waits for us to ask how: much more than we need on the busiest host. The machine ends with this
+/// process anyway.
+const WAIT: u64 = 600;
 /// How long a guest may take to switch itself off.
 const STOP: Duration = Duration::from_secs(90);
 
@@ -128,7 +129,7 @@ fn attend(
             tell(run, &format!("warning: {problem}"));
         }
         let wish = session::wish(run, image, &health)?;
-        let status = session::attach(machine, &wish, interrupts);
+        let (status, _line) = session::attach(machine, &wish, interrupts);
         // What was told to the command was not told to us.
         interrupts.forget();
         let go_on = || interrupts.signal().is_none();

@@ -1,7 +1,8 @@
 //! Frames of a connection that has been upgraded: a byte for the type, four for the length (big-endian), the payload.
 //!
 //! The guest sends [`Stdout`](Frame::Stdout), [`Stderr`](Frame::Stderr) and at the end one [`Exit`](Frame::Exit), after which it
-//! sends nothing. The host sends [`Stdin`](Frame::Stdin) (an empty one is its end), [`Resize`](Frame::Resize) and [`Signal`](Frame::Signal).
+//! sends nothing. The host sends [`Stdin`](Frame::Stdin) (an empty one is its end), [`Resize`](Frame::Resize) and [`Signal`](Frame::Signal), and
+//! when it has the exit, [`Received`](Frame::Received): a guest that ends the machine after this loses nothing.
 
 use crate::exec::{Exit, Size};
 use crate::limits::FRAME_BYTES;
@@ -24,6 +25,8 @@ pub enum Frame<'a> {
     Resize(Size),
     /// 5: the number of a signal for the command, one byte.
     Signal(u8),
+    /// 6: the exit has been received, and all before it.
+    Received,
 }
 
 /// Bytes that are no frame.
@@ -69,6 +72,7 @@ impl<'a> Frame<'a> {
                 head(out, 5, 1);
                 out.push(*signal);
             }
+            Self::Received => head(out, 6, 0),
         }
     }
 
@@ -82,8 +86,8 @@ impl<'a> Frame<'a> {
         let wrong = FrameError::Length { kind, length };
         let count = usize::try_from(length).map_err(|_| wrong)?;
         match (kind, count) {
-            (0..=2, ..=FRAME_BYTES) | (3, 5) | (4, 4) | (5, 1) => {}
-            (0..=5, _) => return Err(wrong),
+            (0..=2, ..=FRAME_BYTES) | (3, 5) | (4, 4) | (5, 1) | (6, 0) => {}
+            (0..=6, _) => return Err(wrong),
             _ => return Err(FrameError::Type(kind)),
         }
         let Some(payload) = rest.get(..count) else { return Ok(None) };
@@ -97,6 +101,7 @@ impl<'a> Frame<'a> {
                 Self::Resize(Size { rows: u16::from_be_bytes([a, b]), columns: u16::from_be_bytes([c, d]) })
             }
             (5, &[signal]) => Self::Signal(signal),
+            (6, []) => Self::Received,
             _ => return Err(FrameError::Type(kind)),
         };
         Ok(Some((frame, HEAD.saturating_add(count))))
@@ -147,6 +152,7 @@ mod tests {
             Frame::Exit(Exit::Signal(9)),
             Frame::Resize(size),
             Frame::Signal(2),
+            Frame::Received,
         ] {
             round_trip(&frame);
         }
@@ -164,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_refused() {
-        assert_eq!(Frame::decode(&[6, 0, 0, 0, 0]), Err(FrameError::Type(6)));
+        assert_eq!(Frame::decode(&[7, 0, 0, 0, 0]), Err(FrameError::Type(7)));
         assert_eq!(Frame::decode(&[0, 0, 1, 0, 1]), Err(FrameError::Length { kind: 0, length: 0x1_0001 }));
         assert_eq!(Frame::decode(&[4, 0, 0, 0, 3]), Err(FrameError::Length { kind: 4, length: 3 }));
         assert_eq!(Frame::decode(&[3, 0, 0, 0, 5, 2, 0, 0, 0, 0]), Err(FrameError::Type(3)));

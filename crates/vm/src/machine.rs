@@ -103,7 +103,7 @@ impl Machine {
         std::fs::write(&serial, b"").at("write", &serial)?;
 
         let way = connect(&spec.channel, &mut directory)?;
-        let command_line = qemu::command_line(spec.init.as_deref(), spec.wait, &spec.append);
+        let command_line = qemu::command_line(spec.accelerator, spec.init.as_deref(), spec.wait, &spec.append);
         let devices = Devices {
             accelerator: spec.accelerator,
             cpus: spec.cpus,

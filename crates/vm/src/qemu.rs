@@ -20,12 +20,16 @@ mod platform {
     pub(super) const PROGRAM: &str = "qemu-system-aarch64";
     pub(super) const MACHINE: &str = "virt,gic-version=max";
     pub(super) const CONSOLE: &str = "ttyAMA0";
+    /// Kernel arguments of an emulated machine.
+    pub(super) const EMULATED: &str = "";
 }
 #[cfg(not(target_arch = "aarch64"))]
 mod platform {
     pub(super) const PROGRAM: &str = "qemu-system-x86_64";
     pub(super) const MACHINE: &str = "q35";
     pub(super) const CONSOLE: &str = "ttyS0";
+    /// Kernel arguments of an emulated machine.
+    pub(super) const EMULATED: &str = "no_timer_check";
 }
 
 /// Where Red Hat and its relatives have a QEMU of their own.
@@ -142,10 +146,16 @@ impl Devices<'_> {
 /// - `net.ifnames=0`: the card is `eth0` in every guest.
 /// - `random.trust_cpu=on`: nobody waits for entropy.
 /// - `cryptomgr.notests`: the kernel's tests of its own cryptography take long by emulation, and have been seen to hang there.
-pub(crate) fn command_line(init: Option<&str>, wait: Option<u64>, more: &str) -> String {
+/// - `no_timer_check`, for x86 by emulation: the kernel counts the timer's interrupts for some milliseconds, and panics ("IO-APIC + timer doesn't
+///   work!") where the emulator was not scheduled in that time. With KVM the kernel leaves the check out by itself.
+pub(crate) fn command_line(accelerator: Accelerator, init: Option<&str>, wait: Option<u64>, more: &str) -> String {
     let console = platform::CONSOLE;
     let mut line =
         format!("console={console} root=/dev/vda rw net.ifnames=0 panic=-1 random.trust_cpu=on cryptomgr.notests");
+    if accelerator == Accelerator::Tcg && !platform::EMULATED.is_empty() {
+        line.push(' ');
+        line.push_str(platform::EMULATED);
+    }
     if let Some(seconds) = wait {
         line.push_str(&format!(" banger.wait={seconds}"));
     }
@@ -199,5 +209,20 @@ impl Line {
             }
         }
         self.arguments.extend([OsStr::new(option).to_owned(), OsString::from_vec(value)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn only_an_emulated_kernel_does_not_check_its_timer() {
+        let line = |accelerator| command_line(accelerator, Some("/init"), Some(5), "quiet");
+        let has = |line: &str| line.split(' ').any(|word| word == "no_timer_check");
+        assert!(has(&line(Accelerator::Tcg)));
+        assert!(!has(&line(Accelerator::Kvm)));
+        assert!(line(Accelerator::Kvm).ends_with(" cryptomgr.notests banger.wait=5 init=/init quiet"));
     }
 }

@@ -13,6 +13,8 @@ mod exec;
 mod files;
 #[path = "agent/hostile.rs"]
 mod hostile;
+#[path = "agent/port.rs"]
+mod port;
 #[path = "agent/service.rs"]
 mod service;
 #[path = "agent/terminal.rs"]

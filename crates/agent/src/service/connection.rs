@@ -1,4 +1,4 @@
-//! One conversation as bytes: a socket or a serial port that never blocks for longer than it may.
+//! One conversation as bytes: a socket that never blocks for longer than it may.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,20 +18,20 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Connection {
     fd: OwnedFd,
     buffer: Vec<u8>,
-    /// It serves one conversation after the other: this end never ends it.
-    lasts: bool,
+    /// It leads to a serial port, over which the host never ends it.
+    bridged: bool,
 }
 
 impl Connection {
     /// A socket.
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&fd, true)?;
-        Ok(Self { fd, buffer: Vec::new(), lasts: false })
+        Ok(Self { fd, buffer: Vec::new(), bridged: false })
     }
 
-    /// A serial port.
-    pub(super) fn port(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self { lasts: true, ..Self::new(fd)? })
+    /// A socket behind which there is a serial port.
+    pub(super) fn bridged(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self { bridged: true, ..Self::new(fd)? })
     }
 
     /// What has been read and not been used.
@@ -68,10 +68,19 @@ impl Connection {
     }
 
     /// Writes all of it. The host may take its time, as long as it takes something.
-    pub(super) fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes, Some(PATIENCE))
+    }
+
+    /// Writes all of it, however long the host takes nothing.
+    pub(super) fn write_patiently(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes, None)
+    }
+
+    fn write(&mut self, mut bytes: &[u8], patience: Option<Duration>) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.write_now(bytes)? {
-                0 => wait(&self.fd, PollFlags::OUT, Instant::now().checked_add(PATIENCE))?,
+                0 => wait(&self.fd, PollFlags::OUT, patience.and_then(|time| Instant::now().checked_add(time)))?,
                 count => bytes = bytes.get(count..).unwrap_or_default(),
             }
         }
@@ -86,18 +95,31 @@ impl Connection {
         }
     }
 
-    /// Reads and forgets until the host has ended the connection, or `time` is over: what was written last is lost if the
-    /// connection is closed while there is something to read.
-    pub(super) fn linger(&mut self, time: Duration) {
-        // A serial port loses nothing by being left, and who comes next is not to be forgotten.
-        if self.lasts || rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Write).is_err() {
+    /// Tells the host that nothing more will come, and reads and forgets until it has ended the connection, or `time` is over. What was
+    /// written last is lost if the connection is closed before the host has read it.
+    pub(super) fn linger(&mut self, time: Option<Duration>) {
+        if !self.finish() {
             return;
         }
-        let deadline = Instant::now().checked_add(time);
+        let deadline = time.and_then(|time| Instant::now().checked_add(time));
         self.buffer.clear();
-        while matches!(self.fill(deadline), Ok(true)) && deadline.is_some_and(|deadline| Instant::now() < deadline) {
+        while matches!(self.fill(deadline), Ok(true)) && deadline.is_none_or(|deadline| Instant::now() < deadline) {
             self.buffer.clear();
         }
+    }
+
+    /// Tells the host that nothing more will come; false where that cannot be told: over a serial port, which loses nothing by being left, or
+    /// where the connection has ended.
+    pub(super) fn finish(&self) -> bool {
+        !self.bridged && rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Write).is_ok()
+    }
+
+    /// Ends the connection: what has been sent and not been used.
+    pub(super) fn leave(mut self) -> Vec<u8> {
+        // From here on nothing more can be sent. It fails where the other end has ended it.
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
+        while matches!(self.fill_now(), Ok(true)) {}
+        self.buffer
     }
 }
 
@@ -124,11 +146,6 @@ pub(super) fn wait(fd: impl AsFd, flags: PollFlags, deadline: Option<Instant>) -
     let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), flags)];
     if retry(|| poll(&mut fds, timeout.as_ref()))? == 0 {
         return Err(ErrorKind::TimedOut.into());
-    }
-    let [fd] = fds;
-    // Nobody is there to take it: a serial port does not tell by an error.
-    if flags == PollFlags::OUT && fd.revents().contains(PollFlags::HUP) {
-        return Err(ErrorKind::BrokenPipe.into());
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod routes;
 mod transport;
 mod workload;
 
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,13 +52,13 @@ pub fn serve_unix(state: &Arc<State>, listener: &UnixListener) -> io::Result<()>
     }
 }
 
-/// Answers on the guest's side of a virtio-serial port, or on what behaves like one, until it is gone. For tests of this
-/// interface.
+/// Answers on the guest's side of a virtio-serial port, or on what behaves like one, until it is gone: `input` is what the host sends, and
+/// hangs up when there is no host; `output` is what it gets. For tests of this interface.
 ///
 /// # Errors
 /// It is gone.
-pub fn serve_serial(state: &Arc<State>, port: std::os::fd::OwnedFd) -> io::Result<()> {
-    transport::serial::serve(&Arc::new(Service::new(state)), port)
+pub fn serve_serial(state: &Arc<State>, input: OwnedFd, output: OwnedFd) -> io::Result<()> {
+    transport::serial::serve(&Arc::new(Service::new(state)), input, output)
 }
 
 /// What all conversations share.
@@ -73,7 +74,7 @@ impl Service {
     }
 
     /// Has a conversation over a socket, in a thread of its own.
-    fn accept(self: &Arc<Self>, socket: std::os::fd::OwnedFd) {
+    fn accept(self: &Arc<Self>, socket: OwnedFd) {
         let Ok(mut connection) = Connection::new(socket) else { return };
         let place = Place::take(self);
         let service = Arc::clone(self);

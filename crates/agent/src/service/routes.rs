@@ -20,6 +20,9 @@ use crate::state::State;
 /// How long a connection may lie idle between two requests.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How long the host may take to take the last answer and to end the connection, while it perhaps still sends what was refused.
+const FAREWELL: Duration = Duration::from_secs(10);
+
 /// Digits of the number in `GET /sync/NUMBER`.
 const SYNC_DIGITS: usize = 32;
 
@@ -28,9 +31,10 @@ pub(super) fn converse(state: &Arc<State>, connection: &mut Connection) {
     while let Ok(Some(head)) = read_head(connection) {
         // What breaks the connection is nobody's business but the host's, which sees it.
         if !matches!(respond(state, connection, &head), Ok(Next::Request)) {
-            return;
+            break;
         }
     }
+    connection.linger(Some(FAREWELL));
 }
 
 /// The next request; `None` where none comes.

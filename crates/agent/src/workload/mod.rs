@@ -23,6 +23,12 @@ use crate::settings::Settings;
 use crate::state::State;
 use crate::sys::Session;
 
+/// How long a workload that has ended stays for somebody to ask for its output, at least.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long those who read its output may take nothing of what is there when it ends, or not say that they have it.
+const READERS: Duration = Duration::from_secs(30);
+
 /// How long output is waited for that processes may still write which the workload has left behind.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
@@ -31,6 +37,7 @@ pub fn run(state: &Arc<State>) {
     let output = state.output();
     if let Some(wait) = state.settings().wait {
         output.expect_reader(wait);
+        output.become_pipe();
     }
     match start(state.settings()) {
         Ok(child) => {
@@ -50,6 +57,14 @@ pub fn run(state: &Arc<State>) {
             output.end(Exit::Code(error.status()));
         }
     }
+}
+
+/// After the workload's end: waits until those who read its output have it. The machine may end then.
+pub fn wait_for_readers(state: &State) {
+    state.output().expect_reader(GRACE);
+    // Who started the machine to see the output is waited for as long as it is there: it may be slow, and what it has not got is lost.
+    let limit = state.settings().wait.is_none().then_some(READERS);
+    state.output().wait_for_readers(limit);
 }
 
 fn start(settings: &Settings) -> Result<Child, LaunchError> {

@@ -1,7 +1,8 @@
 //! What a workload writes, kept for whoever asks: the last [`OUTPUT_BYTES`] of it, in pieces, and at the end how it ended.
 //!
 //! The workload is never held up for nothing: what nobody reads is dropped when it becomes too much, the oldest first. But a reader that
-//! follows, or one that is expected (`banger.wait=`), loses nothing: the workload waits for it, for [`PATIENCE`] at most.
+//! follows loses nothing: the workload waits for it, for [`PATIENCE`] at most. Where the machine was started by a program that reads the output
+//! (`banger.wait=`), the output is a pipe to it: the workload waits as long as there is a reader, however slow that is.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -53,6 +54,8 @@ struct Kept {
     next_reader: u64,
     /// Until then a first reader is expected.
     expected: Option<Instant>,
+    /// Readers are waited for however long they take nothing.
+    is_pipe: bool,
 }
 
 impl Kept {
@@ -75,6 +78,11 @@ impl Output {
         kept.expected = kept.expected.max(Instant::now().checked_add(time));
     }
 
+    /// From now on nothing is dropped that a reader has not read, however slow it is.
+    pub fn become_pipe(&self) {
+        self.lock().is_pipe = true;
+    }
+
     /// Something was written.
     pub fn write(&self, stream: Stream, data: &[u8]) {
         if data.is_empty() {
@@ -87,7 +95,11 @@ impl Output {
         let mut seen = kept.first;
         let mut patience = Instant::now().checked_add(PATIENCE);
         while kept.bytes.saturating_add(data.len()) > OUTPUT_BYTES && !kept.pieces.is_empty() {
-            let left = patience.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+            let left = match patience {
+                _ if kept.is_pipe => PATIENCE,
+                Some(until) => until.saturating_duration_since(Instant::now()),
+                None => Duration::ZERO,
+            };
             if kept.is_awaited() && !left.is_zero() {
                 kept = self.changed.wait_timeout(kept, left).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
@@ -125,11 +137,11 @@ impl Output {
         Reader { output: Arc::clone(self), id }
     }
 
-    /// After the end: waits until all who read have been told it, and, where somebody is expected, until somebody has come; but never longer
-    /// than `time` for those who are there.
-    pub fn wait_for_readers(&self, time: Duration) {
-        let limit = |time: Duration| Instant::now().checked_add(time);
-        let mut until = limit(time);
+    /// After the end: waits until all who read have been told it, and, where a reader is expected, until one has come. Those who are there may
+    /// take nothing for `time`; for ever where that is none.
+    pub fn wait_for_readers(&self, time: Option<Duration>) {
+        let limit = || time.and_then(|time| Instant::now().checked_add(time));
+        let mut until = limit();
         let mut kept = self.lock();
         let mut seen = (kept.next_reader, kept.readers.clone());
         loop {
@@ -137,15 +149,15 @@ impl Output {
             if !expects && kept.readers.is_empty() {
                 return;
             }
-            let end = if expects { kept.expected } else { until };
-            let left = end.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()));
+            let end = if expects { kept.expected.or_else(|| Some(Instant::now())) } else { until };
+            let left = end.map_or(PATIENCE, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return;
             }
             kept = self.changed.wait_timeout(kept, left).unwrap_or_else(PoisonError::into_inner).0;
             let now = (kept.next_reader, kept.readers.clone());
             if now != seen {
-                (until, seen) = (limit(time), now);
+                (until, seen) = (limit(), now);
             }
         }
     }
@@ -280,14 +292,29 @@ mod tests {
     fn the_end_waits_for_readers_but_not_for_ever() {
         let output = Output::new();
         output.end(Exit::Code(0));
-        output.wait_for_readers(LATE);
+        output.wait_for_readers(Some(LATE));
         let reader = output.reader();
         let started = Instant::now();
-        output.wait_for_readers(SOON);
+        output.wait_for_readers(Some(SOON));
         assert!(started.elapsed() >= SOON, "a reader that does not take it is waited for");
         drop(reader);
         let started = Instant::now();
-        output.wait_for_readers(LATE);
+        output.wait_for_readers(Some(LATE));
         assert!(started.elapsed() < LATE);
+    }
+
+    #[test]
+    fn the_end_waits_for_ever_where_that_is_wanted() {
+        let output = Output::new();
+        output.end(Exit::Code(0));
+        let reader = output.reader();
+        let waits = {
+            let output = Arc::clone(&output);
+            std::thread::spawn(move || output.wait_for_readers(None))
+        };
+        std::thread::sleep(10 * SOON);
+        assert!(!waits.is_finished());
+        drop(reader);
+        waits.join().unwrap();
     }
 }

@@ -8,7 +8,7 @@ use banger_protocol::boot::BootMode;
 use banger_protocol::exec::{Exec, Exit as Ended};
 use banger_protocol::failure::FailureKind;
 use banger_protocol::health::{Health, Workload};
-use banger_vm::client::{Attachment, ClientError, terminal};
+use banger_vm::client::{Attachment, ClientError, Line, Session, terminal};
 use banger_vm::{Error, Machine};
 
 use super::failures;
@@ -58,17 +58,27 @@ fn exec(argv: Vec<String>) -> Exec {
     Exec { argv, env, terminal, stdin: true, ..Exec::default() }
 }
 
-/// Does it, with the streams and the terminal of this process.
-pub(super) fn attach(machine: &Machine, wish: &Wish, interrupts: &Interrupts) -> Result<ExitCode, Failure> {
+/// Does it, with the streams and the terminal of this process: how it ended, and what is to be held until the machine has ended.
+pub(super) fn attach(
+    machine: &Machine,
+    wish: &Wish,
+    interrupts: &Interrupts,
+) -> (Result<ExitCode, Failure>, Option<Line>) {
     let (session, attachment) = match wish {
         Wish::Workload => (machine.client().workload(), Attachment::default()),
         Wish::Command(exec) => {
             (machine.client().exec(exec), Attachment { stdin: exec.stdin, terminal: exec.terminal.is_some() })
         }
     };
-    match session.and_then(|session| session.attach(attachment)) {
-        Ok(ended) => Ok(status(ended)),
-        Err(ClientError::Refused(refused)) => {
+    let line = session.as_ref().ok().map(Session::line);
+    let ended = session.and_then(|session| session.attach(attachment));
+    (ended.map_or_else(|error| excuse(machine, error, interrupts), |ended| Ok(status(ended))), line)
+}
+
+/// What it means that there is no exit status.
+fn excuse(machine: &Machine, error: ClientError, interrupts: &Interrupts) -> Result<ExitCode, Failure> {
+    match error {
+        ClientError::Refused(refused) => {
             // The status of a command that does not run is for the shell's users; that it does not, for all.
             let failure = Failure::new(Exit::Other, refused.error.clone());
             match refused.kind {
@@ -77,8 +87,8 @@ pub(super) fn attach(machine: &Machine, wish: &Wish, interrupts: &Interrupts) ->
                 _ => Err(failure),
             }
         }
-        Err(ClientError::Interrupted(signal)) => Ok(interrupts::status(u8::try_from(signal).unwrap_or_default())),
-        Err(error) => match interrupts.signal() {
+        ClientError::Interrupted(signal) => Ok(interrupts::status(u8::try_from(signal).unwrap_or_default())),
+        error => match interrupts.signal() {
             Some(signal) => Ok(interrupts::status(signal)),
             // A machine that has gone says more than the connection that broke.
             None if !machine.is_running() => Err(failures::of(&machine.stopped())),

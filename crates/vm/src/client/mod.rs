@@ -20,6 +20,8 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use banger_protocol::exec::Exec;
@@ -33,11 +35,12 @@ pub use self::attach::Attachment;
 pub use self::connector::Connector;
 pub use self::error::ClientError;
 use self::http::{Answer, Content, Request};
-pub use self::session::{Event, Sender, Session};
+pub use self::session::{Event, Line, Sender, Session};
 
 /// How long the agent may be silent before it is given up, unless it is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long one attempt may take while it is waited for a guest that boots.
+/// How long the first attempt may take while it is waited for a guest that boots. Each further one that takes too long may take twice as long as
+/// the one before.
 const ATTEMPT: Duration = Duration::from_secs(3);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -80,12 +83,23 @@ impl Client {
         deadline: Instant,
         mut still_alive: impl FnMut() -> bool,
     ) -> Result<Health, ClientError> {
-        let quick = self.clone().with_patience(ATTEMPT.min(self.patience));
+        let mut attempt = ATTEMPT.min(self.patience);
         loop {
-            let last = match quick.health() {
-                Ok(health) if health.status != Status::Starting => return Ok(health),
-                Ok(_) => None,
-                Err(error) => Some(Box::new(error)),
+            let begun = Instant::now();
+            let asking = self.clone().with_patience(attempt);
+            let (tell, told) = sync_channel(1);
+            // In a thread of its own, which is left behind when waiting makes no sense any more.
+            let ask = move || drop(tell.send(asking.health()));
+            let asked = thread::Builder::new().name("health".into()).spawn(ask);
+            asked.map_err(ClientError::local("start a thread"))?;
+            let last = loop {
+                match told.recv_timeout(PAUSE) {
+                    Ok(Ok(health)) if health.status != Status::Starting => return Ok(health),
+                    Ok(Ok(_)) => break None,
+                    Ok(Err(error)) => break Some(Box::new(error)),
+                    Err(RecvTimeoutError::Timeout) if still_alive() && Instant::now() < deadline => {}
+                    Err(_) => break None,
+                }
             };
             if !still_alive() {
                 return Err(ClientError::Gone);
@@ -93,7 +107,10 @@ impl Client {
             if Instant::now() >= deadline {
                 return Err(ClientError::NotHealthy { last });
             }
-            std::thread::sleep(PAUSE);
+            if last.is_some() && begun.elapsed() >= attempt {
+                attempt = attempt.saturating_mul(2).min(self.patience);
+            }
+            thread::sleep(PAUSE);
         }
     }
 

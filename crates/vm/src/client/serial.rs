@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use super::error::ClientError;
 use super::stream::Stream;
 
-/// How long the answer to a greeting may take: the agent gives it at once, if it is there.
+/// How long the answer to the first greeting may take: the agent gives it at once, if it is there. Each further greeting may take twice as long
+/// as the one before, because a guest on a busy host may be slower than any time.
 const GREETING: Duration = Duration::from_millis(1500);
 /// How long a port is left alone in which nobody answered: the guest needs to see that it was closed.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,18 +29,20 @@ pub(super) fn connect(
     failed: impl Fn(io::Error) -> ClientError,
 ) -> Result<Stream, ClientError> {
     let deadline = Instant::now().checked_add(patience);
+    let mut greeting = GREETING.min(patience);
     loop {
         let mut last = None;
         for path in paths {
             let Some(lock) = lock(path).map_err(&failed)? else { continue };
-            match converse(path, patience, lock) {
-                Ok(stream) => return Ok(stream),
+            match converse(path, greeting, lock) {
+                Ok(stream) => return Ok(stream.with_patience(Some(patience))),
                 Err(error) => last = Some(error),
             }
         }
         if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
             return Err(last.map_or(ClientError::Busy(paths.len()), failed));
         }
+        greeting = greeting.saturating_mul(2).min(patience);
         std::thread::sleep(PAUSE);
     }
 }
@@ -56,21 +59,22 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-fn converse(path: &Path, patience: Duration, lock: File) -> io::Result<Stream> {
-    let mut stream = Stream::new(UnixStream::connect(path)?.into(), GREETING.min(patience), Some(lock))?;
+/// Greets the agent, whose answer may take `time`.
+fn converse(path: &Path, time: Duration, lock: File) -> io::Result<Stream> {
+    let mut stream = Stream::new(UnixStream::connect(path)?.into(), time, Some(lock))?;
     // A number that nobody has used: hash maps are seeded with random ones.
     let number = format!("{:016x}", RandomState::new().build_hasher().finish());
     write!(stream, "GET /sync/{number} HTTP/1.1\r\n\r\n")?;
     let end = format!("Sync: {number}\r\n\r\n");
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
-    let deadline = Instant::now().checked_add(GREETING);
+    let deadline = Instant::now().checked_add(time);
     loop {
         // The agent says nothing after its answer before it is asked something: so the answer is the end of what is read.
         let count = stream.read(&mut buffer)?;
         seen.extend_from_slice(buffer.get(..count).unwrap_or_default());
         if seen.ends_with(end.as_bytes()) {
-            return Ok(stream.with_patience(Some(patience)));
+            return Ok(stream);
         }
         let late = deadline.is_none_or(|deadline| Instant::now() >= deadline);
         if count == 0 || late || seen.len() > STALE_BYTES {

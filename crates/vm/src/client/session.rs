@@ -54,7 +54,10 @@ impl Session {
                     _ => return Err(ClientError::Answer("a frame that only the host sends".into())),
                 };
                 self.frame.drain(..length);
-                self.ended = matches!(event, Event::Exit(_));
+                if matches!(event, Event::Exit(_)) {
+                    self.ended = true;
+                    self.receipt();
+                }
                 return Ok(Some(event));
             }
             let mut buffer = [0; HEAD + 16 * 1024];
@@ -91,9 +94,33 @@ impl Session {
         Sender { stream: self.reader.get_ref().clone() }
     }
 
+    /// Tells the guest that it may end. Not by waiting: a guest that has not taken what was sent before, standard input, does not wait for this.
+    fn receipt(&self) {
+        let mut bytes = Vec::new();
+        Frame::Received.encode(&mut bytes);
+        let stream = self.reader.get_ref();
+        // Where it cannot be told, it has gone already.
+        let _ = stream.write_some(&bytes);
+        if !stream.is_port() {
+            stream.close();
+        }
+    }
+
+    /// The connection, to be held open. What leads to a serial port drops what is on its way to the guest when it is closed: the word that
+    /// the guest may end, too. So whoever waits for the guest to end keeps this until then.
+    pub fn line(&self) -> Line {
+        Line { _stream: self.stream() }
+    }
+
     pub(super) fn stream(&self) -> Stream {
         self.reader.get_ref().clone()
     }
+}
+
+/// A connection that is held open.
+#[derive(Debug)]
+pub struct Line {
+    _stream: Stream,
 }
 
 /// What sends to a command. It waits where the command does not read what was sent before.

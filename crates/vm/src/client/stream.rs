@@ -16,19 +16,24 @@ pub(crate) struct Stream {
     socket: Arc<OwnedFd>,
     /// How long one read or write may wait. None: for ever.
     patience: Option<Duration>,
-    /// What is held as long as the connection lasts.
-    _lock: Option<Arc<File>>,
+    /// What is held as long as the connection to a serial port lasts.
+    lock: Option<Arc<File>>,
 }
 
 impl Stream {
     pub(super) fn new(socket: OwnedFd, patience: Duration, lock: Option<File>) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&socket, true)?;
-        Ok(Self { socket: Arc::new(socket), patience: Some(patience), _lock: lock.map(Arc::new) })
+        Ok(Self { socket: Arc::new(socket), patience: Some(patience), lock: lock.map(Arc::new) })
     }
 
     /// The same connection, whose other side may be silent for so long.
     pub(super) fn with_patience(self, patience: Option<Duration>) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Whether it leads to a serial port.
+    pub(super) fn is_port(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// Whether there is something to read, or the connection broke; at once.

@@ -28,9 +28,6 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How often a terminal is looked at that nobody has open: that is no event to wait for.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How long the host may take to end the connection when it has been told the exit.
-const FAREWELL: Duration = Duration::from_secs(2);
-
 /// What a terminal takes for the end of its input (termios(3), VEOF).
 const END_OF_INPUT: u8 = 4;
 
@@ -39,7 +36,8 @@ pub(super) fn relay(connection: &mut Connection, process: &mut Process) -> io::R
     let relay = Relay { connection, process, incoming: Vec::new(), outgoing: Vec::new(), input_ends: false };
     let result = relay.run();
     match &result {
-        Ok(()) => connection.linger(FAREWELL),
+        // However slow the host is: what has left here may still be on its way, and is lost when this side closes the connection.
+        Ok(()) => connection.linger(None),
         Err(_) => process.hang_up(),
     }
     result
@@ -113,6 +111,8 @@ impl Relay<'_> {
                 Frame::Stdin(_) => {}
                 Frame::Resize(size) => self.process.resize(size),
                 Frame::Signal(signal) => self.process.signal(signal.into()),
+                // The exit is all that is to be received, and after it nothing is read here.
+                Frame::Received => {}
                 _ => return Err(io::Error::new(ErrorKind::InvalidData, "a frame that only a guest sends")),
             }
             self.connection.consume(size);

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::service::connection::Connection;
 
-/// How long the host may take to take a refusal, while it still sends what was refused.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long who is refused may take to take that.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Whether another request may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +56,7 @@ pub(in crate::service) fn empty(connection: &mut Connection, status: u16, field:
 
 /// A refusal.
 pub(in crate::service) fn failure(connection: &mut Connection, failure: &Failure, next: Next) -> io::Result<()> {
-    json(connection, failure.kind.status(), failure, next)?;
-    if next == Next::End {
-        connection.linger(LINGER);
-    }
-    Ok(())
+    json(connection, failure.kind.status(), failure, next)
 }
 
 /// What somebody is told for whom there is no place.
@@ -68,6 +64,7 @@ pub(in crate::service) fn busy(connection: &mut Connection) {
     let busy = Failure { kind: FailureKind::Busy, error: "too many conversations at the same time".into() };
     // Who does not listen is not told.
     let _ = failure(connection, &busy, Next::End);
+    connection.linger(Some(FAREWELL));
 }
 
 /// From now on the connection is a stream of frames.
