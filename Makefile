@@ -33,7 +33,7 @@ fuzz: ## a minute of each fuzz target (FUZZ_SECONDS=60)
 
 corpus: ## the real images that the tests use, in target/corpus
 	@scripts/need.sh cc busybox mmdebstrap python3 gzip zstd mount unshare flock
-	@tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot debian-openrc debian-mirror debian-next busybox distroless scratch
+	@tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot debian-openrc debian-mirror debian-next debian-supervisors busybox distroless scratch
 
 kernel: ## what machines need besides QEMU: a kernel in target/kernel, vsock in target/tools
 	@scripts/need.sh cc busybox depmod

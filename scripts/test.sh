@@ -22,7 +22,7 @@ dependencies() {
 }
 images() {
     local small=(busybox distroless scratch)
-    tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot debian-openrc debian-mirror debian-next "${small[@]}"
+    tests/corpus/build.sh target/corpus debian-min debian-edit debian-boot debian-openrc debian-mirror debian-next debian-supervisors "${small[@]}"
     tests/corpus/check-oracle.sh target/corpus debian-min debian-edit debian-boot debian-openrc "${small[@]}"
 }
 machine() {

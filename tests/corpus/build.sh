@@ -12,6 +12,8 @@
 #   debian-next      2 layers   Debian trixie, systemd with systemd-resolved and D-Bus,          gzip
 #                               without udev and kmod; an id of D-Bus that it has by accident
 #   debian-mirror    3 layers   debian-openrc + a mirror of what an SSH server needs             gzip
+#   debian-supervisors 2 layers debian-min + programs that want to be PID 1, s6 and runit among  gzip
+#                               them, and files in /run
 #   busybox          1 layer    busybox with an init and an inittab                              gzip
 #   distroless       1 layer    report.c, dynamic, and its libraries; a user by number           gzip
 #   scratch          1 layer    report.c, static, and nothing else                               gzip
@@ -140,6 +142,7 @@ for name; do
         debian-dev-zstd) image "$name" zstd "${dev[@]}" ;;
         debian-openrc) image "$name" gzip bookworm openrc ;;
         debian-next) image "$name" gzip trixie next ;;
+        debian-supervisors) image "$name" gzip bookworm supervisors ;;
         debian-mirror) image "$name" gzip bookworm openrc mirror ;;
         bookworm-systemd | trixie-systemd | sid-systemd) image "$name" none "${name%%-*}" next ;;
         bookworm-* | trixie-* | sid-*) image "$name" none "${name%%-*}" "init-${name#*-}" ;;

@@ -4,8 +4,9 @@
  *   report wait            the same, then "waiting"; ends with status 0 and "signal N" when USR1, TERM or INT comes
  *   report serve PORT      the same, then answers each TCP connection to PORT with "hello from report"
  *
- * Lines: "uid N", "gid N", "groups N...", "hostname NAME", "address INTERFACE IPV4", "directory PATH", "argument N TEXT", "variable NAME=VALUE", and "orphan reaped" when
- * a process whose parent has died has been waited for by process 1, "orphan left" when it is still there after ten seconds.
+ * Lines: "uid N", "gid N", "groups N...", "hostname NAME", "address INTERFACE IPV4", "directory PATH", "argument N TEXT", "variable NAME=VALUE", "pid N", and what becomes
+ * of a process whose parent has died: "orphan adopted" when this is PID 1 and it can be waited for, "orphan reaped" when PID 1 has waited for it,
+ * "orphan left" when it is still there after ten seconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,7 +29,7 @@ static void say_who(int argc, char **argv) {
     char directory[4096], hostname[256] = "";
     struct ifaddrs *addresses = NULL;
     int count = getgroups(64, groups);
-    printf("uid %d\ngid %d\ngroups", (int)getuid(), (int)getgid());
+    printf("pid %d\nuid %d\ngid %d\ngroups", (int)getpid(), (int)getuid(), (int)getgid());
     for (int at = 0; at < count; at++) printf(" %d", (int)groups[at]);
     gethostname(hostname, sizeof hostname - 1);
     printf("\nhostname %s\n", hostname);
@@ -42,7 +43,7 @@ static void say_who(int argc, char **argv) {
     for (char **variable = environ; *variable; variable++) printf("variable %s\n", *variable);
 }
 
-/* A child leaves a child behind, which ends at once. Nobody but process 1 can wait for it then. */
+/* A child leaves a child behind, which ends at once. Only PID 1 can wait for it then. */
 static const char *orphan(void) {
     int pipes[2];
     pid_t left;
@@ -55,6 +56,7 @@ static const char *orphan(void) {
     }
     if (child < 0 || waitpid(child, NULL, 0) != child) return strerror(errno);
     if (read(pipes[0], &left, sizeof left) != sizeof left || left < 0) return strerror(errno);
+    if (getpid() == 1) return waitpid(left, NULL, 0) == left ? "adopted" : strerror(errno);
     for (int tries = 0; tries < 100; tries++) {
         /* A zombie can be signalled still; who has been waited for cannot. */
         if (kill(left, 0) != 0 && errno == ESRCH) return "reaped";

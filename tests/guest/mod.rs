@@ -2,6 +2,7 @@
 
 mod access;
 mod config_disk;
+mod container;
 mod first_boot;
 mod inits;
 mod next;

@@ -65,6 +65,31 @@ impl Agent {
         serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("GET {path}: {error}: {answer}"))
     }
 
+    /// Starts a command, as `POST /exec` has it.
+    #[track_caller]
+    pub(crate) fn start(&self, exec: &Value) -> Execution {
+        let body = exec.to_string();
+        let stream = self.connect(10_240);
+        let mut stream = stream.unwrap_or_else(|error| panic!("{}: {error}", self.socket.display()));
+        let length = body.len();
+        let head = "POST /exec HTTP/1.1\r\nHost: guest\r\nConnection: Upgrade\r\nUpgrade: banger-stream";
+        write!(stream, "{head}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        let mut stream = BufReader::new(stream);
+        let lines = read_head(&mut stream);
+        if status(&lines) != 101 {
+            let mut answer = String::new();
+            let _ = stream.read_to_string(&mut answer);
+            panic!("{exec} is refused: {lines:?} {answer}");
+        }
+        Execution { stream, stdout: Vec::new(), stderr: Vec::new() }
+    }
+
+    /// Runs a command to its end.
+    #[track_caller]
+    pub(crate) fn exec(&self, exec: &Value) -> Executed {
+        self.start(exec).end()
+    }
+
     /// One request on a connection of its own.
     #[track_caller]
     pub(crate) fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
@@ -81,20 +106,74 @@ impl Agent {
     }
 }
 
+/// A command that runs in a guest, with the connection that carries its streams.
+pub(crate) struct Execution {
+    stream: BufReader<UnixStream>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+/// How a command in a guest has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Executed {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// As a shell has it: 128 and the number of a signal that ended it.
+    pub(crate) status: i32,
+}
+
+impl Execution {
+    /// Waits until standard output has this text.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.stdout).contains(text) {
+            let ended = self.frame();
+            assert_eq!(ended, None, "{text:?} did not come: {}", String::from_utf8_lossy(&self.stdout));
+        }
+    }
+
+    /// Sends a signal, by its number.
+    pub(crate) fn signal(&mut self, number: u8) {
+        self.stream.get_mut().write_all(&[5, 0, 0, 0, 1, number]).unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Executed {
+        let status = loop {
+            if let Some(status) = self.frame() {
+                break status;
+            }
+        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Executed { stdout: text(&self.stdout), stderr: text(&self.stderr), status }
+    }
+
+    /// One frame: the status, if it is the last one.
+    #[track_caller]
+    fn frame(&mut self) -> Option<i32> {
+        let mut head = [0; 5];
+        self.stream.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes(head[1..].try_into().unwrap());
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        self.stream.read_exact(&mut payload).unwrap();
+        match head[0] {
+            1 => self.stdout.extend(payload),
+            2 => self.stderr.extend(payload),
+            3 => {
+                let number = i32::from_be_bytes(payload[1..].try_into().unwrap());
+                return Some(if payload[0] == 0 { number } else { 128 + number });
+            }
+            other => panic!("a frame of type {other}"),
+        }
+        None
+    }
+}
+
 fn read(stream: UnixStream) -> Answer {
     let mut stream = BufReader::new(stream);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).unwrap();
-        let line = line.trim_end().to_owned();
-        if line.is_empty() {
-            break;
-        }
-        lines.push(line);
-    }
-    let status = lines.first().and_then(|line| line.split(' ').nth(1)?.parse().ok());
-    let status = status.unwrap_or_else(|| panic!("no status: {lines:?}"));
+    let lines = read_head(&mut stream);
+    let status = status(&lines);
     let is_chunked = lines.iter().any(|line| line.eq_ignore_ascii_case("transfer-encoding: chunked"));
     let mut body = Vec::new();
     if is_chunked {
@@ -112,6 +191,26 @@ fn read(stream: UnixStream) -> Answer {
         stream.read_to_end(&mut body).unwrap();
     }
     Answer { status, body }
+}
+
+/// The lines before an empty one.
+fn read_head(stream: &mut impl BufRead) -> Vec<String> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        let line = line.trim_end().to_owned();
+        if line.is_empty() {
+            return lines;
+        }
+        lines.push(line);
+    }
+}
+
+#[track_caller]
+fn status(lines: &[String]) -> u16 {
+    let status = lines.first().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    status.unwrap_or_else(|| panic!("no status: {lines:?}"))
 }
 
 impl fmt::Display for Answer {

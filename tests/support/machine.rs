@@ -246,6 +246,16 @@ impl Running<'_> {
         }
     }
 
+    /// What it has written to standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
     /// Writes to its standard input.
     #[track_caller]
     pub(crate) fn say(&mut self, text: &str) {

@@ -2,6 +2,7 @@
 //! the right environment, in the right directory.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::sys::{self, Session};
+use crate::namespace::Namespaces;
+use crate::rlimits::Limits;
+use crate::sys::{self, Preparation, Session};
 use crate::users::{self, User, UserError};
 
 /// Where programs are looked for when the environment has no `PATH`.
@@ -20,12 +23,16 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 pub struct Launch<'a> {
     /// The program, looked for in `PATH` where it has no slash, and its arguments.
     pub argv: &'a [String],
-    /// All its variables. `PATH` and `HOME` are added where they are missing.
+    /// All its variables. `PATH`, `HOME` and `HOSTNAME` are added where they are missing.
     pub env: BTreeMap<String, String>,
     /// `User` of the image specification; root where there is none.
     pub user: Option<&'a str>,
     /// Its directory, which must be there; `/` where there is none.
     pub directory: Option<&'a str>,
+    /// The namespaces that it is started in, with [`Namespaces::spawn`].
+    pub namespaces: &'a Namespaces,
+    /// Its limits, where they are not the agent's.
+    pub limits: &'a Limits,
 }
 
 /// Why a program cannot be started.
@@ -117,11 +124,22 @@ impl Launch<'_> {
         }
         let path = self.env.entry("PATH".to_owned()).or_insert_with(|| PATH.to_owned());
         let program = find(name, path, Path::new(directory))?;
-        self.env.entry("HOME".to_owned()).or_insert_with(|| user.home.clone());
+        // As container runtimes do: a HOME that is empty is none.
+        let home = self.env.entry("HOME".to_owned()).or_default();
+        if home.is_empty() {
+            home.clone_from(&user.home);
+        }
+        let hostname = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        self.env.entry("HOSTNAME".to_owned()).or_insert_with(hostname);
 
         let mut command = Command::new(program);
         command.arg0(name).args(arguments).env_clear().envs(&self.env).current_dir(directory);
-        sys::prepare(&mut command, Some(user.credentials.clone()), session);
+        let start = CString::new(directory).map_err(|_| LaunchError::Malformed(directory.to_owned()))?;
+        let credentials = Some(user.credentials.clone());
+        sys::prepare(
+            &mut command,
+            Preparation { credentials, session, mount: self.namespaces.mount(start), limits: self.limits.clone() },
+        );
         Ok((command, user))
     }
 }
@@ -163,7 +181,14 @@ mod tests {
 
     fn launch(argv: &[&str]) -> Result<Command, LaunchError> {
         let argv: Vec<String> = argv.iter().map(|&text| text.to_owned()).collect();
-        let launch = Launch { argv: &argv, env: BTreeMap::new(), user: None, directory: Some("/usr") };
+        let launch = Launch {
+            argv: &argv,
+            env: BTreeMap::new(),
+            user: None,
+            directory: Some("/usr"),
+            namespaces: &Namespaces::Machine,
+            limits: &Limits::new(),
+        };
         Ok(launch.command(Session::Inherited)?.0)
     }
 
@@ -186,14 +211,27 @@ mod tests {
     #[test]
     fn the_environment_is_what_was_given_with_path_and_home() {
         let argv = ["env".to_owned()];
-        let env = BTreeMap::from([("A".to_owned(), "b c".to_owned())]);
-        let launch = Launch { argv: &argv, env, user: None, directory: None };
+        let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let env = [("A", "b c"), ("HOME", "")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let launch = Launch {
+            argv: &argv,
+            env,
+            user: None,
+            directory: None,
+            namespaces: &Namespaces::Machine,
+            limits: &Limits::new(),
+        };
         let (command, user) = launch.command(Session::Inherited).unwrap();
         let variables: Vec<_> =
             command.get_envs().map(|(name, value)| (name.to_str(), value.unwrap().to_str())).collect();
         assert_eq!(
             variables,
-            [(Some("A"), Some("b c")), (Some("HOME"), Some(&*user.home)), (Some("PATH"), Some(PATH))]
+            [
+                (Some("A"), Some("b c")),
+                (Some("HOME"), Some(&*user.home)),
+                (Some("HOSTNAME"), Some(&*hostname)),
+                (Some("PATH"), Some(PATH))
+            ]
         );
     }
 
@@ -201,7 +239,8 @@ mod tests {
     fn directories_must_be_there() {
         for directory in ["/no/such", "/etc/passwd"] {
             let argv = ["sh".to_owned()];
-            let launch = Launch { argv: &argv, env: BTreeMap::new(), user: None, directory: Some(directory) };
+            let (env, namespaces, limits) = (BTreeMap::new(), &Namespaces::Machine, &Limits::new());
+            let launch = Launch { argv: &argv, env, user: None, directory: Some(directory), namespaces, limits };
             assert!(matches!(launch.command(Session::New), Err(LaunchError::Directory { .. })));
         }
     }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::io::Errno;
 use rustix::system::finit_module;
 
-use crate::sys::{self, Session};
+use crate::sys::{self, Preparation, Session};
 
 /// The kernel decompresses the file itself (finit_module(2)).
 const MODULE_INIT_COMPRESSED_FILE: i32 = 4;
@@ -85,7 +85,7 @@ fn modprobe(name: &str) -> bool {
     MODPROBE.iter().filter(|program| Path::new(program).exists()).any(|program| {
         let mut command = Command::new(program);
         command.args(["-q", name]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        sys::prepare(&mut command, None, Session::Inherited);
+        sys::prepare(&mut command, Preparation::plain(Session::Inherited));
         command.status().is_ok_and(|status| status.success())
     })
 }

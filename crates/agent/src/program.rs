@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, Session};
+use crate::sys::{self, Preparation, Session};
 
 /// How often it is looked whether a program has ended.
 const LOOK: Duration = Duration::from_millis(50);
@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// It cannot be started, or not be waited for.
 pub(crate) fn run(command: &mut Command, input: &[u8], longest: Duration) -> io::Result<Option<ExitStatus>> {
     command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
-    sys::prepare(command, None, Session::New);
+    sys::prepare(command, Preparation::plain(Session::New));
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // It may end without reading: its status says whether that is right.

@@ -14,9 +14,10 @@ use banger_protocol::shutdown::Action;
 
 use crate::boot::{self, Ending};
 use crate::grow::{self, Grown};
+use crate::insist::STOP;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::{console, first_boot, identity, network, service, sys, workload};
+use crate::{console, first_boot, identity, network, rlimits, service, sys, sysctl, workload};
 
 /// Signals that ask the service to end.
 const ENDING: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
@@ -24,9 +25,6 @@ const ENDING: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
 /// How long those who read the workload's output may take nothing of what is there when the machine is asked to end: not long, because who asks
 /// may be the one who does not read.
 const READERS: Duration = Duration::from_secs(5);
-
-/// How long the workload may take to end when it is asked to; then it is killed.
-const STOP: Duration = Duration::from_secs(10);
 
 /// How long who asked for the end may take to hear that it comes.
 const ANSWER: Duration = Duration::from_millis(200);
@@ -37,17 +35,34 @@ const NETWORK: Duration = Duration::from_secs(180);
 /// How often it is looked whether it has.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What the kernel takes for "never" when it looks for a process to kill (proc(5)).
+const UNKILLABLE: &str = "-1000";
+
 /// Runs the service.
 pub fn run() -> ExitCode {
     // Before there is any thread, so that the signals wait in all of them.
     if let Err(error) = sys::block_signals(&ENDING) {
         console::say(&format!("blocking signals: {error}"));
     }
-    let settings = Settings::read();
+    // When memory ends, what the machine is for may go; who says so must not. Programs that are started here do not inherit it.
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", UNKILLABLE) {
+        console::say(&format!("/proc/self/oom_score_adj: {error}"));
+    }
+    let mut settings = Settings::read();
+    let is_workload = settings.runs_workload();
+    if is_workload {
+        settings.problems.extend(sysctl::set_usual());
+    }
+    // Also where PID 1 has set them: the image's init may have set its own since.
+    settings.problems.extend(sysctl::set_wanted(&settings.sysctls));
+    // After that, as a setting may allow more.
+    let (limits, problems) = rlimits::choose(is_workload, &settings.ulimits);
+    settings.problems.extend(problems);
     for problem in &settings.problems {
         console::say(problem);
     }
     let state = State::new(settings);
+    state.set_limits(limits);
     {
         let state = Arc::clone(&state);
         thread::spawn(move || wait_for_signal(&state));

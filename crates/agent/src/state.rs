@@ -2,7 +2,7 @@
 //! the machine should end.
 
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use banger_protocol::exec::Exit;
@@ -10,6 +10,9 @@ use banger_protocol::health::{FirstBoot, Health, Network, Status, Workload};
 use banger_protocol::shutdown::Action;
 
 use crate::first_boot;
+use crate::insist;
+use crate::namespace::{NamespaceHandle, Namespaces};
+use crate::rlimits::Limits;
 use crate::settings::Settings;
 use crate::sys;
 use crate::workload::{Output, Reader};
@@ -22,6 +25,7 @@ const PROBLEMS: usize = 32;
 pub struct State {
     settings: Settings,
     output: Arc<Output>,
+    limits: OnceLock<Limits>,
     inner: Mutex<Inner>,
     changed: Condvar,
 }
@@ -34,6 +38,8 @@ struct Inner {
     workload: Option<Workload>,
     problems: Vec<String>,
     shutdown: Option<Action>,
+    /// Where commands of the host are started, as long as there is a process to be with.
+    namespaces: Option<NamespaceHandle>,
 }
 
 /// Why a signal was not sent to the workload.
@@ -59,13 +65,29 @@ impl State {
         let workload =
             settings.runs_workload().then_some(if settings.hold { Workload::Held } else { Workload::Pending });
         let problems = settings.problems.iter().take(PROBLEMS).cloned().collect();
-        let inner = Inner { booted: false, network: None, workload, problems, shutdown: None };
-        Arc::new(Self { settings, output: Output::new(), inner: Mutex::new(inner), changed: Condvar::new() })
+        let inner = Inner { booted: false, network: None, workload, problems, shutdown: None, namespaces: None };
+        Arc::new(Self {
+            settings,
+            output: Output::new(),
+            limits: OnceLock::new(),
+            inner: Mutex::new(inner),
+            changed: Condvar::new(),
+        })
     }
 
     /// The settings that are in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Returns the limits of the workload and of what the host runs.
+    pub fn limits(&self) -> &Limits {
+        self.limits.get_or_init(Limits::new)
+    }
+
+    /// Sets these limits, once, before anything is started.
+    pub(crate) fn set_limits(&self, limits: Limits) {
+        self.limits.get_or_init(|| limits);
     }
 
     /// What `/healthz` tells.
@@ -114,7 +136,32 @@ impl State {
         let inner = self.lock();
         let Some(Workload::Running { pid }) = inner.workload else { return Err(SignalError::NotRunning) };
         let Ok(pid) = i32::try_from(pid) else { return Err(SignalError::NotRunning) };
-        sys::kill(pid, signal).map_err(|error| SignalError::Refused { signal, error })
+        sys::kill(pid, signal).map_err(|error| SignalError::Refused { signal, error })?;
+        if inner.namespaces.is_some() {
+            // What cannot be seen to is as in any container: the signal has no effect.
+            let _ = insist::after(insist::STOP, pid, signal);
+        }
+        Ok(())
+    }
+
+    /// Returns the namespaces that a command of the host is started in: those of the workload while it runs, else the machine's.
+    pub fn namespaces(&self) -> Namespaces {
+        self.lock().namespaces.clone().map_or(Namespaces::Machine, Namespaces::Joined)
+    }
+
+    /// Sets the namespaces of the process that commands of the host join from now on.
+    pub(crate) fn set_namespaces(&self, namespaces: Option<NamespaceHandle>) {
+        self.lock().namespaces = namespaces;
+    }
+
+    /// The same, unless there are others that commands join. Whether it was done.
+    pub(crate) fn offer_namespaces(&self, namespaces: Option<NamespaceHandle>) -> bool {
+        let mut inner = self.lock();
+        let taken = inner.namespaces.is_none() && namespaces.is_some();
+        if taken {
+            inner.namespaces = namespaces;
+        }
+        taken
     }
 
     /// The machine is to end. The first wish counts. This returns at once: the end comes when who answers has had time to.

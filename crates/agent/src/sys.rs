@@ -1,6 +1,7 @@
 //! System calls that have no safe binding in the standard library or in rustix: the only unsafe code of the project.
 //!
-//! - between fork and exec: [`prepare`] gives a [`Command`] its [`Credentials`] and its [`Session`]
+//! - between fork and exec: [`prepare`] gives a [`Command`] its [`Credentials`], its [`Session`] and its [`MountNamespace`]
+//! - namespaces: [`new_pid_namespace`], for the processes that a thread starts
 //! - signals: [`kill`] (of any number), [`block_signals`], [`wait_signal`]
 //! - vsock(7): [`vsock_listen`], [`vsock_accept`]
 //! - [`bind_to_device`] (socket(7)), [`grow_ext4`] (the kernel's `EXT4_IOC_RESIZE_FS`)
@@ -9,15 +10,21 @@
 
 #![expect(unsafe_code, reason = "each block says why it is sound; nothing outside of this file needs any")]
 
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Gid, Uid};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
+
+use crate::rlimits::Limits;
 
 /// Whom a process is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +48,45 @@ pub enum Session {
     Terminal,
 }
 
-/// What [`Command`] is to do between fork and exec. No signal is blocked any more ([`block_signals`] would be inherited). Setting the user
-/// comes last: what comes before may need root.
-pub fn prepare(command: &mut Command, credentials: Option<Credentials>, session: Session) {
+/// The mount namespace that a process is to be in.
+#[derive(Clone, Debug)]
+pub enum MountNamespace {
+    /// The one of its parent.
+    Inherited,
+    /// A new one, a copy of its parent's but for a `/proc` of the process's own PID namespace.
+    OwnProc,
+    /// The one behind this file of `/proc/PID/ns/mnt`. There the process begins in a directory.
+    Joined(Arc<OwnedFd>, CString),
+}
+
+/// What a process is to be.
+#[derive(Clone, Debug)]
+pub struct Preparation {
+    /// The user; its parent's where there is none.
+    pub credentials: Option<Credentials>,
+    /// The session.
+    pub session: Session,
+    /// The mount namespace.
+    pub mount: MountNamespace,
+    /// Limits, in place of its parent's.
+    pub limits: Limits,
+}
+
+impl Preparation {
+    /// A process of its parent's user, which sees what its parent sees.
+    pub fn plain(session: Session) -> Self {
+        Self { credentials: None, session, mount: MountNamespace::Inherited, limits: Limits::new() }
+    }
+}
+
+/// Where the kernel has it how ready a process is to be killed when memory ends (proc(5)).
+const OOM_SCORE: &std::ffi::CStr = c"/proc/self/oom_score_adj";
+
+/// What [`Command`] is to do between fork and exec. No signal is blocked any more ([`block_signals`] would be inherited), the agent's own
+/// protection from the end of memory is given up, and the mask of new files is the usual one. Setting the user comes last: what comes
+/// before may need root.
+pub fn prepare(command: &mut Command, preparation: Preparation) {
+    let Preparation { credentials, session, mount: namespace, limits } = preparation;
     let credentials = credentials.map(|credentials| {
         let groups: Vec<Gid> = credentials.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
         (Uid::from_raw(credentials.uid), Gid::from_raw(credentials.gid), groups)
@@ -51,6 +94,15 @@ pub fn prepare(command: &mut Command, credentials: Option<Credentials>, session:
     let none = signal_set(&[]);
     let before_exec = move || {
         set_signal_mask(libc::SIG_SETMASK, &none)?;
+        rustix::process::umask(Mode::WGRP | Mode::WOTH);
+        // It is inherited. Where it cannot be written (no /proc, a test of another user), the agent has not set it either.
+        if let Ok(score) = rustix::fs::open(OOM_SCORE, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            let _ = rustix::io::write(score, b"0");
+        }
+        enter(&namespace)?;
+        for (resource, limit) in &limits {
+            rustix::process::setrlimit(*resource, *limit)?;
+        }
         if session != Session::Inherited {
             rustix::process::setsid()?;
         }
@@ -67,6 +119,36 @@ pub fn prepare(command: &mut Command, credentials: Option<Credentials>, session:
     // SAFETY: the closure makes plain system calls, allocates nothing and takes no lock, so that it may run in the child of a process
     // with several threads (signal-safety(7)). The child has one thread, whose credentials are those of the process.
     unsafe { command.pre_exec(before_exec) };
+}
+
+/// Goes to a mount namespace. All paths are C strings already, so that nothing is allocated for them.
+fn enter(namespace: &MountNamespace) -> io::Result<()> {
+    match namespace {
+        MountNamespace::Inherited => {}
+        MountNamespace::OwnProc => {
+            // SAFETY: no file descriptors are unshared, which is all that can be unsound about it.
+            unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
+            // What is mounted elsewhere is seen on both sides, as long as it was shared before; this one is for this process alone.
+            mount_change(c"/proc", MountPropagationFlags::PRIVATE)?;
+            let flags = MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::NODEV;
+            mount(c"proc", c"/proc", c"proc", flags, None)?;
+        }
+        MountNamespace::Joined(file, directory) => {
+            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Mount))?;
+            rustix::process::chdir(directory.as_c_str())?;
+        }
+    }
+    Ok(())
+}
+
+/// What this thread starts from now on is in a new PID namespace: the first process is PID 1 of it, and with its end all others end
+/// (pid_namespaces(7)). The thread itself stays where it is, and can start no thread any more.
+///
+/// # Errors
+/// As unshare(2).
+pub fn new_pid_namespace() -> io::Result<()> {
+    // SAFETY: no file descriptors are unshared, which is all that can be unsound about it.
+    Ok(unsafe { unshare_unsafe(UnshareFlags::NEWPID) }?)
 }
 
 /// Sends a signal: to a process, to a process group (negative), to all (-1).
@@ -233,7 +315,7 @@ mod tests {
             let mut command = Command::new("/bin/grep");
             command.args(["-q", "^SigBlk:\t0*$", "/proc/self/status"]);
             assert!(!command.status().unwrap().success(), "it would inherit them");
-            prepare(&mut command, None, Session::Inherited);
+            prepare(&mut command, Preparation::plain(Session::Inherited));
             assert!(command.status().unwrap().success());
         })
         .join()
@@ -244,7 +326,7 @@ mod tests {
     fn a_new_session_is_led_by_the_process() {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "read -r _ _ _ _ group session _ </proc/self/stat; test $$ = $group -a $$ = $session"]);
-        prepare(&mut command, None, Session::New);
+        prepare(&mut command, Preparation::plain(Session::New));
         assert!(command.status().unwrap().success());
     }
 }

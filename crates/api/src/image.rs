@@ -159,6 +159,12 @@ pub struct BuildOptions {
     /// Variables of the environment, on top of the image's.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Kernel settings that are set at boot, by the names that sysctl(8) knows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
+    /// Limits of the image's command, by docker's names: `SOFT[:HARD]`, where -1 is no limit.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ulimits: BTreeMap<String, String>,
     /// Instead of the image's `Cmd`; its `Entrypoint` stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,

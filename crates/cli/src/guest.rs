@@ -2,14 +2,16 @@
 
 mod keys;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use banger_kmod::Modules;
+use banger_protocol::tuning::Ulimit;
 
 use crate::args::{GuestLayer, GuestOptions, GuestSettings};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::values::Variable;
+use crate::values::{Limit, Variable};
 
 pub(crate) use keys::authorized_keys;
 
@@ -18,7 +20,9 @@ pub(crate) fn layer(options: &GuestSettings) -> Result<Option<banger_guest::Opti
     let layer = banger_guest::Options {
         hostname: options.hostname.clone(),
         ssh_keys: authorized_keys(&options.ssh_key)?,
-        env: options.env.iter().map(|Variable { name, value }| (name.clone(), value.clone())).collect(),
+        env: pairs(&options.env),
+        sysctls: pairs(&options.sysctl),
+        ulimits: ulimits(&options.ulimit),
         command: options.cmd.as_ref().map(|words| words.0.clone()),
         sshd: options.sshd,
     };
@@ -26,9 +30,19 @@ pub(crate) fn layer(options: &GuestSettings) -> Result<Option<banger_guest::Opti
         GuestLayer::Full => Ok(Some(layer)),
         GuestLayer::None if layer == banger_guest::Options::default() => Ok(None),
         GuestLayer::None => Err(Failure::new(Exit::Usage, "--guest none leaves nothing to set for the guest").hint(
-            "--hostname, --ssh-key, --env, --cmd and --sshd are for the agent, which --guest full puts into the image",
+            "--hostname, --ssh-key, --env, --sysctl, --ulimit, --cmd and --sshd are for the agent, which --guest full puts into the image",
         )),
     }
+}
+
+/// Names and values, the last of each name.
+pub(crate) fn pairs(variables: &[Variable]) -> BTreeMap<String, String> {
+    variables.iter().map(|Variable { name, value }| (name.clone(), value.clone())).collect()
+}
+
+/// Limits by their names.
+pub(crate) fn ulimits(limits: &[Limit]) -> BTreeMap<String, Ulimit> {
+    limits.iter().map(|limit| (limit.name.clone(), limit.value)).collect()
 }
 
 /// The directory of the modules that were asked for, if any.

@@ -25,7 +25,7 @@ use self::timings::Timings;
 use crate::args::{Accel, Run, ServiceOptions, Way};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::guest::authorized_keys;
+use crate::guest::{authorized_keys, pairs, ulimits};
 use crate::interrupts::{self, Interrupts};
 use crate::text::{Bytes, Line, counted};
 
@@ -199,7 +199,9 @@ fn settings(run: &Run) -> Result<settings::Machine, Failure> {
     Ok(settings::Machine {
         hostname: run.hostname.clone(),
         ssh_keys: authorized_keys(&run.ssh_key)?,
-        env: run.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect(),
+        env: pairs(&run.env),
+        sysctls: pairs(&run.sysctl),
+        ulimits: ulimits(&run.ulimit),
         hold: !run.command.is_empty(),
         ports: of_tcp.map(|forward| forward.guest).collect(),
         ..settings::Machine::default()

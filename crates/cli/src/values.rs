@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use banger_oci::{Platform, Source};
+use banger_protocol::tuning::{Ulimit, check_sysctl};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 pub(crate) use banger_config::hosts::registry as host;
@@ -56,6 +57,13 @@ pub(crate) struct Target {
 pub(crate) struct Variable {
     pub(crate) name: String,
     pub(crate) value: String,
+}
+
+/// `--ulimit NAME=SOFT[:HARD]`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Limit {
+    pub(crate) name: String,
+    pub(crate) value: Ulimit,
 }
 
 /// `--cmd WORDS`
@@ -160,6 +168,19 @@ pub(crate) fn variable(text: &str) -> Result<Variable, &'static str> {
         }
         _ => Err("wanted NAME=VALUE"),
     }
+}
+
+/// `KEY=VALUE` with a key of sysctl(8)
+pub(crate) fn sysctl(text: &str) -> Result<Variable, String> {
+    let (name, value) = text.split_once('=').ok_or("wanted KEY=VALUE, such as net.core.somaxconn=1024")?;
+    check_sysctl(name, value)?;
+    Ok(Variable { name: name.to_owned(), value: value.to_owned() })
+}
+
+/// `NAME=SOFT[:HARD]`
+pub(crate) fn ulimit(text: &str) -> Result<Limit, String> {
+    let (name, value) = text.split_once('=').ok_or("wanted NAME=SOFT[:HARD], such as nofile=1024:4096")?;
+    Ok(Limit { name: name.to_owned(), value: Ulimit::named(name, value)? })
 }
 
 /// Words between spaces, or a JSON array of them. What only a shell would understand is refused, as there is none to read it.
@@ -330,6 +351,22 @@ mod tests {
         assert_eq!(variable("A="), ok("A", ""));
         for text in ["", "A", "=b", "A=\0"] {
             assert!(variable(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn kernel_settings_and_limits_have_known_names() {
+        let setting = |text: &str| sysctl(text).map(|variable| (variable.name, variable.value));
+        let ok = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(setting("net.core.somaxconn=1024"), ok("net.core.somaxconn", "1024"));
+        assert_eq!(setting("kernel.core_pattern=|/bin/x a=b"), ok("kernel.core_pattern", "|/bin/x a=b"));
+        for text in ["", "net.core.somaxconn", "=1", "somaxconn=1", "../x=1", "a.b=1\n2"] {
+            assert!(sysctl(text).is_err(), "{text}");
+        }
+        let expected = Limit { name: "nofile".into(), value: Ulimit { soft: 5, hard: 6 } };
+        assert_eq!(ulimit("nofile=5:6"), Ok(expected));
+        for text in ["", "nofile", "nofile=", "files=5", "nofile=6:5", "NOFILE=5"] {
+            assert!(ulimit(text).is_err(), "{text}");
         }
     }
 

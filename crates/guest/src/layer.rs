@@ -170,6 +170,8 @@ where
         hostname: options.hostname.clone(),
         ssh_keys: options.ssh_keys.clone(),
         env: options.env.clone(),
+        sysctls: options.sysctls.clone(),
+        ulimits: options.ulimits.clone(),
         command: options.command.clone(),
         sshd: options.sshd,
     };

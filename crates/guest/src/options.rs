@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use banger_protocol::tuning::Ulimit;
+
 /// What is set for a guest when its image is built; all of it ends up in
 /// [`settings::Guest`](banger_protocol::settings::Guest).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +14,10 @@ pub struct Options {
     pub ssh_keys: Vec<String>,
     /// Variables on top of the image's.
     pub env: BTreeMap<String, String>,
+    /// Kernel settings, by their names.
+    pub sysctls: BTreeMap<String, String>,
+    /// Limits of the workload and of what is run beside it, by their names.
+    pub ulimits: BTreeMap<String, Ulimit>,
     /// Instead of the image's `Cmd`.
     pub command: Option<Vec<String>>,
     /// There is to be an SSH server after the first boot.

@@ -29,6 +29,10 @@ pub struct Exec {
     /// Whether there will be standard input. Otherwise it is empty.
     #[serde(default)]
     pub stdin: bool,
+    /// Whether it runs as PID 1 of a PID namespace of its own, in the place of the image's command. Otherwise it joins the one that the
+    /// workload is in, where a workload runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub init: bool,
 }
 
 /// The size of a terminal, in characters.

@@ -4,6 +4,7 @@
 //! - [`frame`]: what goes over a connection that has been upgraded to a stream
 //! - [`settings`]: what an image brings ([`Guest`](settings::Guest)), what a machine brings ([`Machine`](settings::Machine))
 //! - [`disk`]: the config disk that brings it
+//! - [`tuning`]: kernel settings and limits of processes
 //! - [`paths`]: where things are in a guest
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -19,6 +20,7 @@ pub mod paths;
 pub mod ports;
 pub mod settings;
 pub mod shutdown;
+pub mod tuning;
 
 /// The vsock port that the agent listens on.
 pub const VSOCK_PORT: u32 = 10_240;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::boot::Boot;
+use crate::tuning::Ulimit;
 
 /// The only version there is of either.
 pub const VERSION: u32 = 1;
@@ -30,6 +31,12 @@ pub struct Guest {
     /// `--cmd`, instead of the image's `Cmd`; its `Entrypoint` stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// `--sysctl`: kernel settings, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
+    /// `--ulimit`: limits of the workload and of what `/exec` runs, by the names of [`LIMITS`](crate::tuning::LIMITS).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ulimits: BTreeMap<String, Ulimit>,
     /// `--sshd`: there is to be an SSH server after the first boot.
     #[serde(default)]
     pub sshd: bool,
@@ -59,6 +66,12 @@ pub struct Machine {
     /// The workload is not started, and the machine stays until it is told to end.
     #[serde(default)]
     pub hold: bool,
+    /// Kernel settings, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
+    /// Limits of the workload and of what `/exec` runs, by the names of [`LIMITS`](crate::tuning::LIMITS).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ulimits: BTreeMap<String, Ulimit>,
     /// TCP ports that are expected to listen: `/ports` tells which do not yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
@@ -74,6 +87,8 @@ impl Default for Machine {
             env: BTreeMap::new(),
             command: None,
             hold: false,
+            sysctls: BTreeMap::new(),
+            ulimits: BTreeMap::new(),
             ports: Vec::new(),
         }
     }

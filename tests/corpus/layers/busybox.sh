@@ -8,6 +8,10 @@ for applet in sh cat echo sleep ls id ps stat df kill mkdir touch chmod chown gr
     ln -s busybox "$M/bin/$applet"
 done
 ln -s ../bin/busybox "$M/sbin/init"
+mkdir -p "$M/run/app"
+echo 'from the image' >"$M/run/app/file"
+chown -R 1000:1000 "$M/run/app"
+chmod 2750 "$M/run/app"
 printf 'root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000::/:/bin/sh\n' >"$M/etc/passwd"
 printf 'root:x:0:\naudio:x:29:guest\nguest:x:1000:\n' >"$M/etc/group"
 printf 'ID=busybox\nPRETTY_NAME="busybox and nothing else"\n' >"$M/etc/os-release"

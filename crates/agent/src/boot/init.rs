@@ -8,10 +8,10 @@ use std::process::Command;
 
 use banger_protocol::boot::BootMode;
 
-use super::{fail, mounts, set_hostname, supervise};
+use super::{HOSTNAME_FILE, fail, mounts, set_hostname, supervise, write_hostname};
 use crate::settings::{CommandLine, Settings};
-use crate::sys::{self, Session};
-use crate::{console, identity};
+use crate::sys::{self, Preparation, Session};
+use crate::{console, identity, sysctl};
 
 /// The running program's own file.
 const SELF: &str = "/proc/self/exe";
@@ -33,7 +33,15 @@ pub fn run() -> ! {
         problems.extend(writable.err().map(|error| format!("making / writable: {error}")));
     }
     if matches!(mode, BootMode::Init | BootMode::Workload) {
-        problems.extend(mounts::rest());
+        problems.extend(mounts::rest(mode == BootMode::Workload));
+    }
+    if mode == BootMode::Workload {
+        problems.extend(write_hostname().err().map(|error| format!("{HOSTNAME_FILE}: {error}")));
+        problems.extend(mounts::share().err().map(|error| format!("sharing mounts with the workload: {error}")));
+    }
+    if mode != BootMode::Workload {
+        // For what the init starts. What does not work is told by the service, which does it again.
+        let _ = sysctl::set_wanted(&settings.sysctls);
     }
     if matches!(mode, BootMode::Init | BootMode::Openrc) {
         // Before the init: what it starts may ask for the id. A root that is read-only still is filled by the service.
@@ -65,7 +73,7 @@ pub(super) fn service() -> Command {
     // By its path rather than by the link, after which the kernel would name the process.
     let mut service = Command::new(fs::read_link(SELF).unwrap_or_else(|_| SELF.into()));
     service.arg0(SERVICE);
-    sys::prepare(&mut service, None, Session::Inherited);
+    sys::prepare(&mut service, Preparation::plain(Session::Inherited));
     service
 }
 

@@ -4,6 +4,7 @@
 //! - [`init`]: mounts what is needed, then hands over to the image's init, or stays and supervises the service (`supervise`)
 //! - `power`: the end of the machine
 
+mod copy;
 mod init;
 pub mod initrd;
 mod mounts;
@@ -20,6 +21,9 @@ pub(crate) use power::ask_init;
 
 use crate::file;
 use crate::settings::{Settings, is_hostname};
+
+/// Where programs look for the host's name that do not ask the kernel.
+const HOSTNAME_FILE: &str = "/etc/hostname";
 
 /// Bytes of an /etc/hostname.
 const HOSTNAME: u64 = 4096;
@@ -60,10 +64,22 @@ impl Ending {
 pub(crate) fn set_hostname(settings: &Settings) -> Result<(), String> {
     let name = match &settings.hostname {
         Some(name) => name.clone(),
-        None if settings.runs_workload() => images_hostname(Path::new("/etc/hostname")),
+        None if settings.runs_workload() => images_hostname(Path::new(HOSTNAME_FILE)),
         None => return Ok(()),
     };
     rustix::system::sethostname(name.as_bytes()).map_err(|error| format!("host name {name}: {error}"))
+}
+
+/// Has /etc/hostname say the name that the machine has, as container runtimes do. An init reads that file, so where there is one it is the
+/// image's.
+fn write_hostname() -> std::io::Result<()> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let path = Path::new(HOSTNAME_FILE);
+    if mounts::is_read_only("/") || images_hostname(path) == name {
+        return Ok(());
+    }
+    std::fs::create_dir_all("/etc")?;
+    std::fs::write(path, format!("{name}\n"))
 }
 
 /// The first line of hostname(5) that is no comment, if it is a host name.

@@ -7,9 +7,15 @@ use std::path::Path;
 
 use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount, mount_remount};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change, mount_remount};
 
+use banger_protocol::paths;
+
+use super::copy;
 use crate::settings::CommandLine;
+
+/// What programs keep there is about what runs.
+const RUN: &str = "/run";
 
 /// A file system that is mounted.
 struct Mount {
@@ -28,7 +34,10 @@ const FIRST: [Mount; 3] = [
     Mount { kind: "devtmpfs", at: "/dev", flags: MountFlags::NOSUID, data: c"mode=755" },
 ];
 
-/// What an init that knows its trade mounts itself. Group 5 is tty, everywhere.
+const MEMORY: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
+
+/// What an init that knows its trade mounts itself, and container runtimes do. Group 5 is tty, everywhere. /dev/shm may have half of the memory,
+/// as the kernel has it: the machine's memory is the program's own, and the 64 MiB of a container are too few for browsers and databases.
 const REST: [Mount; 4] = [
     Mount {
         kind: "devpts",
@@ -36,13 +45,14 @@ const REST: [Mount; 4] = [
         flags: MountFlags::NOSUID.union(MountFlags::NOEXEC),
         data: c"gid=5,mode=620,ptmxmode=666",
     },
-    Mount { kind: "tmpfs", at: "/dev/shm", flags: MountFlags::NOSUID.union(MountFlags::NODEV), data: c"mode=1777" },
-    Mount { kind: "tmpfs", at: "/run", flags: MountFlags::NOSUID.union(MountFlags::NODEV), data: c"mode=755" },
+    Mount { kind: "tmpfs", at: "/dev/shm", flags: QUIET, data: c"mode=1777" },
+    Mount { kind: "mqueue", at: "/dev/mqueue", flags: QUIET, data: c"" },
     Mount { kind: "cgroup2", at: "/sys/fs/cgroup", flags: QUIET, data: c"nsdelegate" },
 ];
 
 /// What programs look for in /dev that the kernel does not make.
-const LINKS: [(&str, &str); 4] = [
+const LINKS: [(&str, &str); 5] = [
+    ("/dev/core", "/proc/kcore"),
     ("/dev/fd", "/proc/self/fd"),
     ("/dev/stdin", "/proc/self/fd/0"),
     ("/dev/stdout", "/proc/self/fd/1"),
@@ -54,9 +64,14 @@ pub(super) fn first() -> Vec<String> {
     mount_all(&FIRST)
 }
 
-/// Mounts the rest, and makes /tmp usable; what did not work, in words.
-pub(super) fn rest() -> Vec<String> {
+/// Mounts the rest, and makes /run and /tmp usable; what did not work, in words.
+///
+/// `keeps_run` is for images that are written for container runtimes, which mount nothing at /run: it is the image's, and what is written
+/// there stays. An init expects it to be as new at each boot.
+pub(super) fn rest(keeps_run: bool) -> Vec<String> {
     let mut problems = mount_all(&REST);
+    let run = if keeps_run && !is_read_only("/") { own_runtime() } else { runtime_in_memory() };
+    problems.extend(run.err().map(|error| format!("{RUN}: {error}")));
     for (link, target) in LINKS {
         match symlink(target, link) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => problems.push(format!("{link}: {error}")),
@@ -79,6 +94,32 @@ pub(super) fn make_root_writable(line: &CommandLine) -> io::Result<()> {
     Ok(mount_remount("/", MountFlags::empty(), c"")?)
 }
 
+/// /run is the image's: only the agent's own directory in it is in memory.
+fn own_runtime() -> io::Result<()> {
+    mount_one(&Mount { kind: "tmpfs", at: paths::RUN, flags: QUIET, data: c"mode=755" })
+}
+
+/// /run is in memory, and has what the image has there.
+fn runtime_in_memory() -> io::Result<()> {
+    let path = Path::new(RUN);
+    if is_mount_point(path) {
+        return Ok(());
+    }
+    let image = match File::open(path) {
+        Ok(directory) => Some(directory),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    mount_one(&Mount { kind: "tmpfs", at: RUN, flags: MEMORY, data: c"mode=755" })?;
+    // Behind its descriptor is what the image has, whatever is mounted on it now.
+    image.map_or(Ok(()), |image| copy::tree(&image, path))
+}
+
+/// What is mounted by the workload, which has a mount namespace of its own, is there for the agent too, and the other way round.
+pub(super) fn share() -> io::Result<()> {
+    Ok(mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)?)
+}
+
 /// /tmp is the image's, where there can be one; else it is in memory.
 fn temporary() -> io::Result<()> {
     let path = Path::new("/tmp");
@@ -90,11 +131,10 @@ fn temporary() -> io::Result<()> {
         }
         return Ok(());
     }
-    let flags = MountFlags::NOSUID.union(MountFlags::NODEV);
-    if is_mount_point(path) { Ok(()) } else { Ok(mount("tmpfs", path, "tmpfs", flags, c"mode=1777")?) }
+    if is_mount_point(path) { Ok(()) } else { Ok(mount("tmpfs", path, "tmpfs", MEMORY, c"mode=1777")?) }
 }
 
-fn is_read_only(path: &str) -> bool {
+pub(super) fn is_read_only(path: &str) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 

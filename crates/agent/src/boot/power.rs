@@ -15,7 +15,7 @@ use rustix::system::{RebootCommand, reboot};
 
 use super::Ending;
 use crate::console;
-use crate::sys::{self, Session};
+use crate::sys::{self, Preparation, Session};
 
 /// How long processes may take to end when they are asked to, and when they are not asked.
 const ASKED: Duration = Duration::from_secs(5);
@@ -133,7 +133,7 @@ fn ask(mode: BootMode, action: Action) -> Result<(), String> {
     let program = found.ok_or_else(|| format!("there is no {name}"))?;
     let mut command = Command::new(&program);
     // It may be a script that waits for signals.
-    sys::prepare(&mut command, None, Session::Inherited);
+    sys::prepare(&mut command, Preparation::plain(Session::Inherited));
     let status = command.status().map_err(|error| format!("{}: {error}", program.display()))?;
     if status.success() { Ok(()) } else { Err(format!("{}: {status}", program.display())) }
 }

@@ -1,49 +1,72 @@
-//! /etc/hosts, where it is missing or empty: what the image brings stays. And where a file of /etc is that may be a link.
+//! What /etc/hosts lacks: what the image brings stays. And where a file of /etc is that may be a link.
 
-use std::fmt::Write;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 /// Symbolic links that are followed from one to the next, as the kernel does.
 const LINKS: usize = 40;
 
-/// Bytes of the file that are looked at; what has more is not empty.
-const LOOKED_AT: u64 = 64 << 10;
+/// Bytes of an /etc/hosts: lists of hosts that are to be blocked are some megabytes long.
+const HOSTS: u64 = 64 << 20;
 
-/// Writes hosts below `root`, if it is missing or says nothing. Whether it was written.
+/// How a line ends that the agent has written.
+const OURS: &str = "\t# this machine";
+
+/// Has hosts below `root` name this host and `localhost`, whatever the image has in it: lines that are missing are added at its end. The
+/// line of the host's own name is marked, so that another boot with another address or name can replace it; a line of the image for that name
+/// stays. Whether it was written.
 ///
 /// # Errors
 /// It cannot be written.
-pub(super) fn write_hosts(root: &Path, hostname: &str) -> io::Result<bool> {
-    let mut lines = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
-    if crate::settings::is_hostname(hostname) && hostname != "localhost" {
-        // Debian's way for a host without an address of its own that lasts.
-        let _ = writeln!(lines, "127.0.1.1\t{hostname}");
-    }
-    write_if_empty(root, Path::new("etc/hosts"), &lines)
-}
-
-fn write_if_empty(root: &Path, name: &Path, content: &str) -> io::Result<bool> {
-    let path = follow(root, name)?;
-    match crate::file::read_at_most(&path, LOOKED_AT) {
-        Ok(content) if content.iter().all(u8::is_ascii_whitespace) => {}
-        Ok(_) => return Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // A link into /run leads to what a resolver of the image would write; elsewhere, what is missing is not ours to make.
-            if let Some(parent) = path.parent().filter(|_| path.starts_with(root.join("run")) || !is_link(root, name)) {
-                fs::create_dir_all(parent)?;
-            }
-        }
+pub(super) fn write_hosts(root: &Path, hostname: &str, address: Option<Ipv4Addr>) -> io::Result<bool> {
+    let path = follow(root, Path::new("etc/hosts"))?;
+    let old = match crate::file::read_at_most(&path, HOSTS) {
+        Ok(content) => String::from_utf8_lossy(&content).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
+    };
+    let mut new: String = old.lines().filter(|line| !line.ends_with(OURS)).fold(String::new(), with_line);
+    if !names(&new, "localhost") {
+        new = with_line(new, "127.0.0.1\tlocalhost");
+        new = with_line(new, "::1\tlocalhost ip6-localhost ip6-loopback");
     }
-    fs::write(&path, content)?;
+    if crate::settings::is_hostname(hostname) && !names(&new, hostname) {
+        // Without an address of its own, Debian's way.
+        let address = address.unwrap_or(Ipv4Addr::new(127, 0, 1, 1));
+        new = with_line(new, &format!("{address}\t{hostname}{OURS}"));
+    }
+    if new == old {
+        return Ok(false);
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::write(&path, &new) {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem && path.exists() => cover(&path, &new)?,
+        written => written?,
+    }
     Ok(true)
 }
 
-fn is_link(root: &Path, name: &Path) -> bool {
-    root.join(name).is_symlink()
+/// Puts a file in memory over one that cannot be written.
+fn cover(path: &Path, content: &str) -> io::Result<()> {
+    let beside = Path::new(banger_protocol::paths::RUN).join("hosts");
+    fs::write(&beside, content)?;
+    Ok(rustix::mount::mount_bind(&beside, path)?)
+}
+
+fn with_line(text: String, line: &str) -> String {
+    text + line + "\n"
+}
+
+/// Whether a line of hosts(5) gives this name an address.
+fn names(hosts: &str, name: &str) -> bool {
+    hosts.lines().any(|line| {
+        let line = line.split('#').next().unwrap_or_default();
+        line.split_ascii_whitespace().skip(1).any(|known| known.eq_ignore_ascii_case(name))
+    })
 }
 
 /// Where a path below `root` leads to when its last part is a link, or a link to a link.
@@ -84,16 +107,31 @@ mod tests {
     fn what_the_image_brings_stays() {
         let root = root();
         fs::create_dir(root.path().join("etc")).unwrap();
-        fs::write(root.path().join("etc/hosts"), "# mine\n").unwrap();
-        assert!(!write_hosts(root.path(), "box").unwrap());
-        assert_eq!(fs::read_to_string(root.path().join("etc/hosts")).unwrap(), "# mine\n");
+        let path = root.path().join("etc/hosts");
+        let own = "# mine\n127.0.0.1 localhost\n10.0.0.7\tbox.example BOX # and more\n";
+        fs::write(&path, own).unwrap();
+        assert!(!write_hosts(root.path(), "box", None).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), own);
     }
 
     #[test]
     fn hosts_name_this_host() {
         let root = root();
-        assert!(write_hosts(root.path(), "box").unwrap());
-        let hosts = fs::read_to_string(root.path().join("etc/hosts")).unwrap();
-        assert!(hosts.contains("127.0.0.1\tlocalhost\n") && hosts.ends_with("127.0.1.1\tbox\n"), "{hosts}");
+        let path = root.path().join("etc/hosts");
+        let read = || fs::read_to_string(&path).unwrap();
+        assert!(write_hosts(root.path(), "box", None).unwrap());
+        let local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+        assert_eq!(read(), format!("{local}127.0.1.1\tbox\t# this machine\n"));
+        // The next boot has an address, and another name.
+        assert!(write_hosts(root.path(), "web", Some(Ipv4Addr::new(10, 0, 2, 15))).unwrap());
+        assert_eq!(read(), format!("{local}10.0.2.15\tweb\t# this machine\n"));
+        assert!(!write_hosts(root.path(), "web", Some(Ipv4Addr::new(10, 0, 2, 15))).unwrap());
+        assert!(write_hosts(root.path(), "localhost", None).unwrap());
+        assert_eq!(read(), local);
+        // A file without an end of line, and names that only look like it.
+        fs::write(&path, "10.0.0.1 my-box boxes # box").unwrap();
+        assert!(write_hosts(root.path(), "box", None).unwrap());
+        assert!(read().starts_with("10.0.0.1 my-box boxes # box\n127.0.0.1\tlocalhost\n"), "{}", read());
+        assert!(read().ends_with("127.0.1.1\tbox\t# this machine\n"), "{}", read());
     }
 }

@@ -50,14 +50,21 @@ pub(crate) struct Outcome {
 /// Sets up the network by the settings.
 pub(crate) fn set_up(settings: &Settings) -> Outcome {
     let mut outcome = Outcome::default();
-    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if let Err(error) = files::write_hosts(Path::new("/"), &hostname) {
-        outcome.problems.push(format!("/etc/hosts: {error}"));
-    }
     if let Err(problem) = set_up_links(settings, &mut outcome) {
         outcome.problems.push(problem);
     }
+    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if let Err(error) = files::write_hosts(Path::new("/"), &hostname, own_address(settings, &outcome)) {
+        outcome.problems.push(format!("/etc/hosts: {error}"));
+    }
     outcome
+}
+
+/// The address that the host's own name stands for: as in a container the one by which others reach it, so that a server that listens on its
+/// name can be reached. Hosts with an init have 127.0.1.1, as an address may not last.
+fn own_address(settings: &Settings, outcome: &Outcome) -> Option<Ipv4Addr> {
+    let network = outcome.record.network.as_ref().filter(|_| settings.runs_workload())?;
+    network.address.as_ref()?.split_once('/')?.0.parse().ok()
 }
 
 fn set_up_links(settings: &Settings, outcome: &mut Outcome) -> Result<(), String> {

@@ -16,6 +16,7 @@ use banger_protocol::boot::{Boot, BootMode};
 use banger_protocol::limits::{ARGUMENTS, SETTINGS_BYTES};
 use banger_protocol::paths;
 use banger_protocol::settings::{Guest, Machine, VERSION};
+use banger_protocol::tuning::Ulimit;
 use serde::de::DeserializeOwned;
 
 pub use command_line::CommandLine;
@@ -44,6 +45,10 @@ pub struct Settings {
     pub sshd: bool,
     /// Variables of the workload and of what `/exec` runs.
     pub env: BTreeMap<String, String>,
+    /// Kernel settings that were asked for, by their names.
+    pub sysctls: BTreeMap<String, String>,
+    /// Limits of the workload and of what `/exec` runs, by their names.
+    pub ulimits: BTreeMap<String, Ulimit>,
     /// The workload: entry point and command.
     pub argv: Vec<String>,
     /// `User` of the image's config.
@@ -107,6 +112,10 @@ impl Settings {
         let mut env = image.variables();
         env.extend(guest.env);
         env.extend(machine.env);
+        let mut sysctls = guest.sysctls;
+        sysctls.extend(machine.sysctls);
+        let mut ulimits = guest.ulimits;
+        ulimits.extend(machine.ulimits);
         let mut argv = image.entrypoint.unwrap_or_default();
         argv.extend(machine.command.or(guest.command).or(image.cmd).unwrap_or_default());
         if argv.len() > ARGUMENTS {
@@ -130,6 +139,8 @@ impl Settings {
             ssh_keys,
             sshd: guest.sshd,
             env,
+            sysctls,
+            ulimits,
             argv,
             user: image.user.filter(|user| !user.is_empty()),
             directory: image.working_dir.filter(|directory| !directory.is_empty()),
@@ -182,8 +193,17 @@ fn json<T: DeserializeOwned>(path: &Path, limit: u64, problems: &mut Vec<String>
 /// What holds where the image does not say how it boots.
 fn without_guest() -> Guest {
     let boot = Boot { mode: BootMode::Workload, why: format!("there is no {}", paths::GUEST), init: None };
-    let (ssh_keys, env) = (Vec::new(), BTreeMap::new());
-    Guest { version: VERSION, boot, hostname: None, ssh_keys, env, command: None, sshd: false }
+    Guest {
+        version: VERSION,
+        boot,
+        hostname: None,
+        ssh_keys: Vec::new(),
+        env: BTreeMap::new(),
+        sysctls: BTreeMap::new(),
+        ulimits: BTreeMap::new(),
+        command: None,
+        sshd: false,
+    }
 }
 
 /// Whether the kernel, and /etc/hosts, take it for a host name.

@@ -53,6 +53,14 @@ pub(crate) struct GuestSettings {
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable, action = ArgAction::Append)]
     pub(crate) env: Vec<Variable>,
 
+    /// Set a kernel setting at boot, such as net.core.somaxconn=1024 (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::sysctl, action = ArgAction::Append)]
+    pub(crate) sysctl: Vec<Variable>,
+
+    /// Limit what the image's command may use, such as nofile=1024:4096; -1 is no limit (repeatable)
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = values::ulimit, action = ArgAction::Append)]
+    pub(crate) ulimit: Vec<values::Limit>,
+
     /// Command instead of the image's Cmd; its Entrypoint stays
     ///
     /// Words between spaces, or a JSON array of strings where a word has a space in it. No shell reads it: --cmd '["sh", "-c",

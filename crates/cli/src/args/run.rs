@@ -117,6 +117,14 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable, action = ArgAction::Append, help_heading = "Guest")]
     pub(crate) env: Vec<Variable>,
 
+    /// Set a kernel setting at boot, such as net.core.somaxconn=1024 (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::sysctl, action = ArgAction::Append, help_heading = "Guest")]
+    pub(crate) sysctl: Vec<Variable>,
+
+    /// Limit what the image's command and CMD may use, such as nofile=1024:4096; -1 is no limit (repeatable)
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = values::ulimit, action = ArgAction::Append, help_heading = "Guest")]
+    pub(crate) ulimit: Vec<values::Limit>,
+
     #[command(flatten)]
     pub(crate) registry: RegistryOptions,
 }

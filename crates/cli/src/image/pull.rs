@@ -59,6 +59,8 @@ fn build(pull: &PullArgs) -> Result<BuildOptions, Failure> {
         hostname: settings.hostname,
         ssh_keys: settings.ssh_keys,
         env: settings.env.into_iter().collect(),
+        sysctls: settings.sysctls,
+        ulimits: settings.ulimits.into_iter().map(|(name, limit)| (name, limit.to_string())).collect(),
         command: settings.command,
         sshd: settings.sshd,
     })

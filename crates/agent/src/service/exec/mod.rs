@@ -28,7 +28,7 @@ pub(super) fn exec(state: &Arc<State>, connection: &mut Connection, head: &Head)
         let error = format!("more than {ARGUMENTS} arguments or variables");
         return Err(Trouble::new(FailureKind::Limit, error));
     }
-    let mut process = Process::start(&exec, &state.settings().env)?;
+    let mut process = Process::start(state, &exec)?;
     answer::upgrade(connection)?;
     Ok(relay::relay(connection, &mut process)?)
 }

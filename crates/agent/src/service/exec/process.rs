@@ -1,11 +1,11 @@
 //! The process of a command, with its pipes or its terminal. It leads a session of its own.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,15 @@ use banger_protocol::exec::{Exec, Exit, Size};
 use banger_protocol::failure::FailureKind;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
-use rustix::termios::{Winsize, tcgetpgrp, tcsetwinsize};
+use rustix::termios::{LocalModes, SpecialCodeIndex, Winsize, tcgetattr, tcgetpgrp, tcsetwinsize};
 
+use crate::insist;
 use crate::launch::{Launch, LaunchError};
+use crate::namespace::{NamespaceHandle, Namespaces};
 use crate::service::connection::wait;
 use crate::service::http::Trouble;
+use crate::state::State;
+use crate::stdio;
 use crate::sys::{self, Session};
 use crate::users::User;
 
@@ -36,6 +40,10 @@ pub(super) struct Process {
     pub(super) streams: Streams,
     /// What it became, once it was waited for.
     exit: Option<Exit>,
+    /// Whether it is PID 1 of a namespace.
+    is_init: bool,
+    /// Where other commands join it, until it has ended.
+    joined: Option<Arc<State>>,
 }
 
 /// The streams of a process.
@@ -48,33 +56,37 @@ pub(super) enum Streams {
 }
 
 impl Process {
-    /// Starts a command, whose variables are on top of `env`.
-    pub(super) fn start(exec: &Exec, env: &BTreeMap<String, String>) -> Result<Self, Trouble> {
-        let mut env = env.clone();
+    /// Starts a command, whose variables are on top of the workload's.
+    pub(super) fn start(state: &Arc<State>, exec: &Exec) -> Result<Self, Trouble> {
+        let mut env = state.settings().env.clone();
         if exec.terminal.is_some() {
             env.insert("TERM".to_owned(), TERM.to_owned());
         }
         env.extend(exec.env.clone());
         let (user, directory) = (exec.user.as_deref(), exec.directory.as_deref());
         let session = if exec.terminal.is_some() { Session::Terminal } else { Session::New };
-        let (mut command, user) = Launch { argv: &exec.argv, env, user, directory }.command(session)?;
+        let own = exec.init.then(Namespaces::new_where_known).flatten();
+        let namespaces = &own.unwrap_or_else(|| state.namespaces());
+        let (mut command, user) =
+            Launch { argv: &exec.argv, env, user, directory, namespaces, limits: state.limits() }.command(session)?;
         let failed = |error: io::Error| Trouble::new(FailureKind::Internal, format!("a command's streams: {error}"));
-        let master = match exec.terminal {
-            Some(size) => Some(terminal(&mut command, size, &user).map_err(failed)?),
-            None => {
-                command.stdin(if exec.stdin { Stdio::piped() } else { Stdio::null() });
-                command.stdout(Stdio::piped()).stderr(Stdio::piped());
-                None
-            }
+        let streams = match exec.terminal {
+            Some(size) => Streams::Terminal(terminal(&mut command, size, &user).map_err(failed)?),
+            None => pipes(&mut command, exec.stdin, &user).map_err(failed)?,
         };
         let name = exec.argv.first().map_or("", String::as_str);
-        let child = command.spawn().map_err(|error| LaunchError::from_spawn(name, error))?;
-        // The command holds this side's copies of what the child was given: its end of the terminal must close with the child's.
+        let child = namespaces.spawn(&mut command).map_err(|error| LaunchError::from_spawn(name, error))?;
+        // The command holds this side's copies of what the child was given: its ends of the streams must close with the child's.
         drop(command);
-        Self::watch(child, master).map_err(failed)
+        let mut process = Self::watch(child, streams).map_err(failed)?;
+        process.is_init = matches!(namespaces, Namespaces::New);
+        if process.is_init && state.offer_namespaces(NamespaceHandle::of(&process.child)) {
+            process.joined = Some(Arc::clone(state));
+        }
+        Ok(process)
     }
 
-    fn watch(mut child: Child, master: Option<File>) -> io::Result<Self> {
+    fn watch(mut child: Child, streams: Streams) -> io::Result<Self> {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         let end = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(end) => end,
@@ -85,15 +97,7 @@ impl Process {
                 return Err(error.into());
             }
         };
-        let streams = match master {
-            Some(master) => Streams::Terminal(master),
-            None => Streams::Pipes {
-                stdin: child.stdin.take().map(|pipe| OwnedFd::from(pipe).into()),
-                stdout: child.stdout.take().map(|pipe| OwnedFd::from(pipe).into()),
-                stderr: child.stderr.take().map(|pipe| OwnedFd::from(pipe).into()),
-            },
-        };
-        let process = Self { child, end, streams, exit: None };
+        let process = Self { child, end, streams, exit: None, is_init: false, joined: None };
         match &process.streams {
             Streams::Terminal(master) => rustix::io::ioctl_fionbio(master, true)?,
             Streams::Pipes { stdin, stdout, stderr } => {
@@ -109,6 +113,11 @@ impl Process {
     pub(super) fn ended(&mut self) -> Option<Exit> {
         if self.exit.is_none() {
             self.exit = self.child.try_wait().ok().flatten().map(exit);
+            if self.exit.is_some()
+                && let Some(state) = self.joined.take()
+            {
+                state.set_namespaces(None);
+            }
         }
         self.exit
     }
@@ -127,6 +136,28 @@ impl Process {
         let group = foreground.filter(|&group| group > 1).unwrap_or(own);
         // It may have ended in this moment.
         let _ = sys::kill(group.saturating_neg(), signal);
+        if self.is_init && group == own {
+            let _ = insist::after(insist::STOP, own, signal);
+        }
+    }
+
+    /// These bytes were typed at its terminal, which may have made a signal of them.
+    pub(super) fn typed(&self, bytes: &[u8]) {
+        let Streams::Terminal(master) = &self.streams else { return };
+        if !self.is_init || self.exit.is_some() {
+            return;
+        }
+        let Ok(settings) = tcgetattr(master) else { return };
+        let own = i32::try_from(self.child.id()).unwrap_or(i32::MAX);
+        let in_foreground = tcgetpgrp(master).is_ok_and(|group| group.as_raw_pid() == own);
+        if !in_foreground || !settings.local_modes.contains(LocalModes::ISIG) {
+            return;
+        }
+        for (key, signal) in [(SpecialCodeIndex::VINTR, libc::SIGINT), (SpecialCodeIndex::VQUIT, libc::SIGQUIT)] {
+            if bytes.contains(&settings.special_codes[key]) {
+                let _ = insist::after(insist::STOP, own, signal);
+            }
+        }
     }
 
     pub(super) fn resize(&self, size: Size) {
@@ -149,8 +180,25 @@ impl Process {
             let _ = sys::kill(own.saturating_neg(), libc::SIGKILL);
             // Nothing survives that.
             let _ = self.child.wait();
+            self.ended();
         }
     }
+}
+
+/// Gives a command pipes: this side's ends of them.
+fn pipes(command: &mut Command, with_stdin: bool, user: &User) -> io::Result<Streams> {
+    let stdin = if with_stdin {
+        let (from, to) = stdio::pipe(user)?;
+        command.stdin(from);
+        Some(to.into())
+    } else {
+        command.stdin(Stdio::null());
+        None
+    };
+    let (stdout, to_stdout) = stdio::pipe(user)?;
+    let (stderr, to_stderr) = stdio::pipe(user)?;
+    command.stdout(to_stdout).stderr(to_stderr);
+    Ok(Streams::Pipes { stdin, stdout: Some(stdout.into()), stderr: Some(stderr.into()) })
 }
 
 /// Gives a command a terminal: the master's side of it.

@@ -135,7 +135,10 @@ impl Relay<'_> {
         let Some(to) = to else { return self.incoming.clear() };
         while !self.incoming.is_empty() {
             match retry(|| rustix::io::write(to, &self.incoming)) {
-                Ok(count) => drop(self.incoming.drain(..count)),
+                Ok(count) => {
+                    self.process.typed(self.incoming.get(..count).unwrap_or_default());
+                    drop(self.incoming.drain(..count));
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => {
                     self.incoming.clear();

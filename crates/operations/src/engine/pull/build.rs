@@ -1,5 +1,6 @@
 //! An image that is built here, of the layers of an image in a registry or on this machine.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use banger_api::image::{BuildOptions, PullImage};
 use banger_api::{ErrorKind, Observer, Problem, Result, time};
 use banger_distribution::Artifact;
 use banger_oci::{Digest, Image, Platform};
+use banger_protocol::tuning::{Ulimit, check_sysctl};
 use banger_registry::Registry;
 use banger_rootfs::{Options, Report};
 use banger_store::Reservation;
@@ -170,14 +172,14 @@ impl Source<'_> {
         directory: &Path,
         observer: &Arc<dyn Observer>,
     ) -> Result<Option<Report>> {
-        let options = options(request, kernel, directory);
+        let options = options(request, kernel, directory)?;
         let report = banger_rootfs::build(&|| self.open(), &options, &Telling::new(observer));
         let report = report.map_err(|error| hints::for_build(&error, &self.asked, None))?;
         Ok((report.manifest_digest == self.digest).then_some(report))
     }
 }
 
-fn options(request: &PullImage, kernel: Option<&Chosen>, directory: &Path) -> Options {
+fn options(request: &PullImage, kernel: Option<&Chosen>, directory: &Path) -> Result<Options> {
     let build = &request.build;
     let mut options = Options::new(directory.join(ROOTFS));
     options.jobs = request.registry.jobs.and_then(NonZeroUsize::new).unwrap_or(options.jobs);
@@ -186,16 +188,35 @@ fn options(request: &PullImage, kernel: Option<&Chosen>, directory: &Path) -> Op
         options.label.clone_from(label);
     }
     if !build.bare {
+        check_sysctls(build)?;
         options.modules = kernel.and_then(|kernel| kernel.triple.modules.clone());
         options.guest = Some(banger_guest::Options {
             hostname: build.hostname.clone(),
             ssh_keys: build.ssh_keys.clone(),
             env: build.env.clone(),
+            sysctls: build.sysctls.clone(),
+            ulimits: ulimits(build)?,
             command: build.command.clone(),
             sshd: build.sshd,
         });
     }
-    options
+    Ok(options)
+}
+
+/// What the command line refuses is refused of any caller.
+fn check_sysctls(build: &BuildOptions) -> Result<()> {
+    for (name, value) in &build.sysctls {
+        check_sysctl(name, value).map_err(|reason| Problem::new(ErrorKind::Usage, reason))?;
+    }
+    Ok(())
+}
+
+fn ulimits(build: &BuildOptions) -> Result<BTreeMap<String, Ulimit>> {
+    let limits = build.ulimits.iter().map(|(name, value)| {
+        let limit = Ulimit::named(name, value).map_err(|reason| Problem::new(ErrorKind::Usage, reason))?;
+        Ok((name.clone(), limit))
+    });
+    limits.collect()
 }
 
 /// Puts beside the root file system what belongs to it, and publishes it all.
