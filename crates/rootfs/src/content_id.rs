@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::options::Options;
 
 /// Counted up whenever the same input gives other bytes than before.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Everything that the bytes of an image depend on.
 #[derive(Debug, Serialize)]

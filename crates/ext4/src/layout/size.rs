@@ -13,8 +13,9 @@ pub const MAX_SIZE: u64 = MAX_BLOCKS * BLOCK_SIZE as u64;
 /// The size from which one is chosen where none is given, in bytes: less is of little use to a guest, and
 /// the file is sparse.
 pub const DEFAULT_MIN_SIZE: u64 = 1 << 30;
-/// Sizes that are chosen, not given, are multiples of this many bytes.
-pub const SIZE_STEP: u64 = 1 << 20;
+/// Sizes that are chosen, not given, are multiples of this many bytes: a large page on x86_64 and aarch64. Machine
+/// monitors map a raw image as persistent memory, and refuse one that does not end with such a page.
+pub const SIZE_STEP: u64 = 2 << 20;
 
 /// Inodes in a block.
 pub(crate) const INODES_PER_BLOCK: u64 = BLOCK_SIZE as u64 / INODE_BYTES as u64;
@@ -171,6 +172,10 @@ mod tests {
     fn chosen_sizes() {
         assert_eq!(default_size(0), 1 << 30);
         assert_eq!(default_size(1 << 30), 1280 << 20);
-        assert_eq!(default_size((1 << 30) + 1), 1281 << 20);
+        assert_eq!(default_size((1 << 30) + 1), 1282 << 20);
+        assert_eq!(default_size(800 << 20), 1 << 30);
+        for used in (0..3000).map(|step| step * 1_234_567) {
+            assert!(default_size(used).is_multiple_of(2 << 20), "{used}");
+        }
     }
 }

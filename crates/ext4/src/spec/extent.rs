@@ -17,8 +17,11 @@ pub const ENTRY_BYTES: usize = 12;
 pub const ROOT_CAPACITY: usize = 4;
 /// The deepest tree that the kernel takes: five levels of index above the leaves.
 pub const DEPTH_MAX: u16 = 5;
-/// Blocks that one extent covers at most.
+/// Blocks that one extent covers at most. `ee_len` beyond it marks an unwritten extent.
 pub const LENGTH_MAX: u32 = 32768;
+/// Blocks of the longest extent that is written: one less, as in libext2fs (`EXT_UNINIT_MAX_LEN`). Some readers take
+/// [`LENGTH_MAX`] itself for the mark of an unwritten extent, and read zeros.
+pub const WRITTEN_MAX: u32 = LENGTH_MAX - 1;
 /// Bytes of the checksum at the end of a node in a block.
 const TAIL_BYTES: usize = 4;
 

@@ -9,13 +9,12 @@ use super::image::{BLOCK, Image};
 use super::segment::{Blocks, Contents, Extent, Segment};
 use crate::Error;
 use crate::spec::BLOCK_BYTES;
+use crate::spec::extent::WRITTEN_MAX;
 
 /// Bytes of the staging buffer: large enough for large writes, small enough to stay in a processor's cache.
 const STAGING: usize = 512 << 10;
 /// Runs of blocks of this many bytes are written from where they are; shorter ones cost less to copy.
 const DIRECT: usize = 64 << 10;
-/// The most blocks of an extent that is not marked as unwritten.
-const LONGEST_EXTENT: u32 = 32_768;
 /// The most bytes of a file: block numbers within it have 32 bits, and the last number is not used.
 pub const MAX_FILE_SIZE: u64 = (u32::MAX as u64) * BLOCK;
 /// The most blocks of a segment.
@@ -223,7 +222,7 @@ impl ContentWriter {
             return Err(too_long);
         };
         let extent = Extent { logical, start, len };
-        self.contents.add(extent, LONGEST_EXTENT);
+        self.contents.add(extent, WRITTEN_MAX);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use super::stream::BlockStream;
 use crate::Error;
 use crate::layout::Run;
 use crate::layout::space::FreeSpace;
-use crate::spec::extent::{Extent, ExtentIndex, LENGTH_MAX, ROOT_CAPACITY, capacity, encode_index, encode_leaf, seal};
+use crate::spec::extent::{Extent, ExtentIndex, ROOT_CAPACITY, WRITTEN_MAX, capacity, encode_index, encode_leaf, seal};
 use crate::spec::inode::I_BLOCK_BYTES;
 use crate::spec::{BLOCK_BYTES, Seed};
 
@@ -31,9 +31,9 @@ pub(super) fn from_runs(logical: u32, runs: impl IntoIterator<Item = Run>) -> im
     runs.into_iter().flat_map(move |run| {
         let first = logical;
         logical += run.len;
-        (0..run.len).step_by(LENGTH_MAX as usize).map(move |at| Extent {
+        (0..run.len).step_by(WRITTEN_MAX as usize).map(move |at| Extent {
             logical: u32::try_from(first + at).unwrap_or(u32::MAX),
-            len: u32::try_from(run.len - at).map_or(LENGTH_MAX, |len| len.min(LENGTH_MAX)),
+            len: u32::try_from(run.len - at).map_or(WRITTEN_MAX, |len| len.min(WRITTEN_MAX)),
             start: run.start + at,
             unwritten: false,
         })
@@ -117,7 +117,7 @@ mod tests {
         let runs = [Run { start: 100, len: 40_000 }, Run { start: 7, len: 1 }];
         let extents: Vec<(u32, u32, u64)> =
             from_runs(5, runs).map(|extent| (extent.logical, extent.len, extent.start)).collect();
-        assert_eq!(extents, [(5, 32_768, 100), (32_773, 7232, 32_868), (40_005, 1, 7)]);
+        assert_eq!(extents, [(5, 32_767, 100), (32_772, 7233, 32_867), (40_005, 1, 7)]);
     }
 
     fn read(image: &Image, seed: Seed, node: &Node) -> Vec<Extent> {

@@ -315,6 +315,36 @@ fn holes_and_many_extents_come_back() {
 }
 
 #[test]
+fn no_extent_is_longer_than_those_of_libext2fs() {
+    let bench = Bench::new();
+    let mut writer = bench.image.content();
+    writer.place(0).unwrap();
+    writer.begin().unwrap();
+    // Group 1 has a head and group 2 has none: 65,279 blocks stand together, and so do those behind the next heads.
+    let piece = noise(1, 1 << 20);
+    for _ in 0..600 {
+        writer.write(&piece).unwrap();
+    }
+    let index = writer.finish().unwrap();
+    let segment = writer.done().unwrap();
+    let mut tree = tree();
+    tree.add(NodeId::ROOT, b"long", node(Kind::File(Content { segment: 0, index }))).unwrap();
+    // A size at which the journal alone has 131,072 blocks.
+    bench.finish(tree, &[segment], &Options { size: Some(100 << 30), ..options() });
+    for file in ["/long", "<8>"] {
+        let Some(said) = debugfs(&bench.path, &format!("extents {file}")) else { return };
+        // The line of an extent has two ranges, that of an index node has one.
+        let leaves = said.lines().filter(|line| line.matches('-').count() == 2);
+        let lengths: Vec<u64> = leaves.filter_map(|line| line.split_whitespace().last()?.parse().ok()).collect();
+        assert_eq!(lengths.iter().max(), Some(&32_767), "{file}: {said}");
+        assert!(!said.contains("Uninit"), "{said}");
+    }
+    let Some(mounted) = Mounted::new(&bench.path, "ro") else { return };
+    let read = fs::read(mounted.path().join("long")).unwrap();
+    assert!(read.len() == 600 << 20 && read.chunks(1 << 20).all(|chunk| chunk == piece));
+}
+
+#[test]
 fn a_tree_s_own_lost_found_is_used() {
     let bench = Bench::new();
     let mut tree = tree();
