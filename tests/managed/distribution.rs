@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::args;
+use crate::judges;
 use crate::support::judge::ask;
 use crate::support::registry::Debian;
 use crate::support::scratch::names;
@@ -208,4 +209,69 @@ fn an_exported_image_is_the_same_image() {
     managed.run(args!["build", tar, "-o", &again, "--guest", "none", "--quiet"]).ok();
     crate::support::listing::check_mount(&again, &corpus.expected);
     crate::support::judge::e2fsck(&again, &[]);
+}
+
+/// Files with holes are plain members, which every reader takes for what they are; `--sparse` leaves the holes out, for the
+/// readers that know that form.
+#[test]
+fn every_reader_unpacks_an_exported_archive() {
+    judges!("tar", "bsdtar", "python3", "busybox", "e2fsck");
+    let managed = Managed::new();
+    let path = |name: &str| managed.user.path(name);
+    let mut content = vec![b'a'; 100_000];
+    content.resize(3 << 20, 0);
+    content[1 << 20..(1 << 20) + 5].copy_from_slice(b"after");
+    let layer = crate::support::Tar::new().file("holes", &content).file("none", b"none").finish();
+    std::fs::write(path("layer.tar"), layer).unwrap();
+    let source = crate::support::program::source("tar", &path("layer.tar"));
+    managed.run(args!["pull", source, "--name", "holes", "--no-kernel", "--guest", "none", "--quiet"]).ok();
+    let export = |name: &str, options: &[&str]| {
+        let options = options.iter().map(std::ffi::OsString::from);
+        let arguments = args!["image", "export", "holes", "--format", "tar", "-o", path(name), "--quiet"];
+        managed.run(arguments.into_iter().chain(options)).ok();
+        path(name)
+    };
+    let (plain, sparse) = (export("plain.tar", &[]), export("sparse.tar", &["--sparse"]));
+    let has =
+        |archive: &std::path::Path| String::from_utf8_lossy(&std::fs::read(archive).unwrap()).contains("GNU.sparse");
+    assert!(!has(&plain) && has(&sparse));
+    assert!(sparse.metadata().unwrap().len() < 200_000 && plain.metadata().unwrap().len() > 3 << 20);
+    let python = "import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])";
+    for (archive, readers) in
+        [(&plain, &["tar", "bsdtar", "python3", "busybox"][..]), (&sparse, &["tar", "bsdtar", "python3"])]
+    {
+        for &reader in readers {
+            let to = path("unpacked");
+            std::fs::create_dir(&to).unwrap();
+            match reader {
+                "python3" => ask(reader, args!["-c", python, archive, to]),
+                "busybox" => ask(reader, args!["tar", "-xf", archive, "-C", to]),
+                _ => ask(reader, args!["-xf", archive, "-C", to]),
+            }
+            .ok();
+            assert_eq!(crate::support::scratch::names(&to), ["holes", "none"], "{reader}");
+            assert!(std::fs::read(to.join("holes")).unwrap() == content, "{reader} of {}", archive.display());
+            std::fs::remove_dir_all(to).unwrap();
+        }
+    }
+    managed
+        .run(args!["image", "export", "holes", "--sparse", "-o", path("raw"), "--quiet"])
+        .expect(2)
+        .says("only an archive can be written without the holes of its files")
+        .says("--format tar");
+}
+
+/// `-o new/` says what is meant: the directory is created.
+#[test]
+fn the_directory_of_a_bundle_is_created() {
+    let managed = Managed::new();
+    managed.run(args!["pull", "demo:", "--no-kernel", "--quiet"]).ok();
+    let to = managed.user.path("new/deep/");
+    managed.run(args!["bundle", "make", "demo", "-o", &to, "--quiet"]).ok();
+    assert_eq!(crate::support::scratch::names(&to).len(), 1);
+    std::fs::write(managed.user.path("file"), "").unwrap();
+    managed
+        .run(args!["bundle", "make", "demo", "-o", managed.user.path("file"), "--quiet"])
+        .expect(1)
+        .says("cannot create the directory ");
 }

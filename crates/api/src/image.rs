@@ -241,6 +241,9 @@ pub struct ExportImage {
     /// Whether a file that is there is replaced.
     #[serde(default)]
     pub force: bool,
+    /// Whether an archive leaves out the holes of files, in GNU's form 1.0. No other format takes it.
+    #[serde(default)]
+    pub sparse: bool,
 }
 
 /// What an image can be written as.

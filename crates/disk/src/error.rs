@@ -54,6 +54,21 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The holes of files would make an archive of zeros.
+    #[error(
+        "with \"{}\" the archive of \"{}\" would have more than {} GiB of zeros, which are holes in the image",
+        file.escape_ascii(),
+        path.display(),
+        limit >> 30
+    )]
+    Holes {
+        /// The image.
+        path: PathBuf,
+        /// The file's path in it.
+        file: Vec<u8>,
+        /// How many bytes may be zeros.
+        limit: u64,
+    },
     /// Whoever takes an archive did not take it.
     #[error("cannot write the archive of {}", path.display())]
     Archive {
@@ -84,7 +99,7 @@ impl Error {
         match self {
             Self::Output(error) => error.kind(),
             Self::Io { source, .. } | Self::Archive { source, .. } => source.into(),
-            Self::NoFile { .. } | Self::Itself { .. } | Self::TooLarge { .. } => ErrorKind::Usage,
+            Self::NoFile { .. } | Self::Itself { .. } | Self::TooLarge { .. } | Self::Holes { .. } => ErrorKind::Usage,
             Self::FileSystem { source, .. } => of_file_system(source),
             Self::Unrepresentable { .. } => ErrorKind::Integrity,
             Self::Cancelled => ErrorKind::Cancelled,

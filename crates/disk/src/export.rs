@@ -21,7 +21,7 @@ pub enum Format {
     /// A disk image of QEMU's, version 3.
     Qcow2,
     /// An archive of the files in it.
-    Tar,
+    Tar(tar::Holes),
 }
 
 /// A file that was written.
@@ -50,8 +50,9 @@ pub fn export(image: &Path, format: Format, target: &Path, replace: bool, observ
     match format {
         Format::Raw => drop(copy_into(&raw, output.file(), target, observer)?),
         Format::Qcow2 => drop(qcow2::write(&raw, output.file(), target, observer)?),
-        Format::Tar => {
-            tar::write(&Files::open(image)?, &mut BufWriter::with_capacity(READ_BYTES, output.file()), observer)?
+        Format::Tar(holes) => {
+            let mut out = BufWriter::with_capacity(READ_BYTES, output.file());
+            tar::write(&Files::open(image)?, &mut out, holes, observer)?;
         }
     }
     output.sync()?;

@@ -66,7 +66,11 @@ pub fn of_catalog(error: &banger_catalog::Error) -> Problem {
 
 /// A disk image could not be read or written.
 pub fn of_disk(error: &banger_disk::Error) -> Problem {
-    Problem::of(error.kind(), error)
+    let problem = Problem::of(error.kind(), error);
+    match error {
+        banger_disk::Error::Holes { .. } => problem.hint("--sparse leaves the holes out of the archive"),
+        _ => problem,
+    }
 }
 
 /// An image could not be put into a registry, or is none that is understood.

@@ -261,6 +261,10 @@ pub(crate) struct ImageExport {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
+    /// Leave holes out of a tar archive: GNU tar, bsdtar and Python read that, others do not
+    #[arg(long)]
+    pub(crate) sparse: bool,
+
     /// Replace FILE if it exists
     #[arg(long)]
     pub(crate) force: bool,

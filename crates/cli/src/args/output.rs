@@ -33,7 +33,7 @@ pub(crate) struct RemoveOutput {
 /// Of commands that make a file for a catalog: a sentence, its path alone, or JSON.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ArchiveOutput {
-    /// Directory for the archive
+    /// Directory for the archive; created if it is missing
     #[arg(short = 'o', long = "output", value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
 

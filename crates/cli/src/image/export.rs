@@ -5,7 +5,8 @@ use std::path::Path;
 
 use banger_api::Service;
 use banger_api::image::{ExportImage, Format};
-use banger_disk::{Files, tar};
+use banger_disk::Files;
+use banger_disk::tar::{self, Holes};
 use banger_operations::problem::of_disk;
 
 use super::absolute;
@@ -30,7 +31,8 @@ pub(super) fn run(export: &ImageExport, service: &dyn Service) -> Result<(), Fai
         Some(ExportFormat::Tar) => Format::Tar,
     };
     let output = absolute(&export.output)?;
-    let request = ExportImage { image: export.image.clone(), format, output, force: export.force };
+    let request =
+        ExportImage { image: export.image.clone(), format, output, force: export.force, sparse: export.sparse };
     let exported = service::follow(export.quiet, |observer| service.image_export(&request, observer))?;
     if export.json {
         return print(&json(&exported)?);
@@ -59,9 +61,10 @@ fn to_stdout(export: &ImageExport, service: &dyn Service) -> Result<(), Failure>
     // What has been opened can be read to its end, whoever removes the image meanwhile.
     let files = Files::open(&image.rootfs).map_err(|error| of_disk(&error))?;
     let mut out = BufWriter::new(stdout.lock());
+    let holes = if export.sparse { Holes::LeftOut } else { Holes::Zeros };
     let mut is_closed = false;
     let written = service::follow(export.quiet, |observer| {
-        tar::write(&files, &mut out, &Watching(observer)).map_err(|error| {
+        tar::write(&files, &mut out, holes, &Watching(observer)).map_err(|error| {
             is_closed = has_closed(&error);
             of_disk(&error)
         })

@@ -35,7 +35,8 @@ fn everything_can_be_asked() {
         client.image_promote(&banger_api::image::PromoteImage { image: "b".into() }, &observer).unwrap().name,
         "b"
     );
-    let export = ExportImage { image: "b".into(), format: Format::Tar, output: "/o".into(), force: false };
+    let export =
+        ExportImage { image: "b".into(), format: Format::Tar, output: "/o".into(), force: false, sparse: false };
     assert_eq!(client.image_export(&export, &observer).unwrap().path, PathBuf::from("/o"));
     let push = PushImage {
         image: "b".into(),

@@ -1,7 +1,8 @@
 //! An archive of the files in an image: what `docker export` gives, but with everything that a file has.
 //!
-//! The format is `pax` (POSIX.1-2001, "pax Interchange Format"), with attributes as `SCHILY.xattr.NAME` and files with holes in
-//! GNU's form 1.0 ("GNU tar", "Storing Sparse Files"). Members come in the order of their names' bytes, directories before what is
+//! The format is `pax` (POSIX.1-2001, "pax Interchange Format"), with attributes as `SCHILY.xattr.NAME`. Holes are zeros, or where
+//! the caller wants it, files with holes are in GNU's form 1.0 ("GNU tar", "Storing Sparse Files"): many readers take that for
+//! another file. Members come in the order of their names' bytes, directories before what is
 //! in them; of the names of one file, the first has the content and the others link to it. The root directory comes first,
 //! as `./`. There are no names of owners. So the same files give the same bytes, wherever they stand in the image.
 //!
@@ -20,7 +21,7 @@ use tar_core::EntryType;
 
 use crate::error::{Error, Result};
 use crate::files::Files;
-use crate::limits::READ_BYTES;
+use crate::limits::{HOLE_BYTES, READ_BYTES};
 use crate::observer::{Observer, Progress};
 use header::Member;
 
@@ -29,16 +30,35 @@ const BLOCK: u64 = 512;
 
 static PADDING: [u8; 2 * BLOCK as usize] = [0; 2 * BLOCK as usize];
 
+/// What becomes of the holes of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Holes {
+    /// They are zeros, as every reader takes them.
+    #[default]
+    Zeros,
+    /// Large ones are left out, in GNU's form 1.0.
+    LeftOut,
+}
+
 /// Writes the files of an image to `out`, as an archive.
 ///
 /// Sockets are told to the observer and left out, as archives have none.
 ///
 /// # Errors
 /// The image cannot be read, `out` does not take what it is given, or it was cancelled. What `out` has got by then is no archive.
-pub fn write(files: &Files, out: &mut dyn Write, observer: &dyn Observer) -> Result<()> {
+pub fn write(files: &Files, out: &mut dyn Write, holes: Holes, observer: &dyn Observer) -> Result<()> {
     let progress = Progress::begin(observer, files.used())?;
-    let mut archive =
-        Archive { files, out, observer, progress, buffer: vec![0; READ_BYTES], stored: 0, links: BTreeMap::default() };
+    let mut archive = Archive {
+        files,
+        out,
+        holes,
+        observer,
+        progress,
+        buffer: vec![0; READ_BYTES],
+        stored: 0,
+        zeros: 0,
+        links: BTreeMap::default(),
+    };
     for entry in files.entries() {
         archive.entry(&entry?)?;
         archive.progress.add(0)?;
@@ -53,11 +73,14 @@ pub fn write(files: &Files, out: &mut dyn Write, observer: &dyn Observer) -> Res
 struct Archive<'a> {
     files: &'a Files,
     out: &'a mut dyn Write,
+    holes: Holes,
     observer: &'a dyn Observer,
     progress: Progress<'a>,
     buffer: Vec<u8>,
     /// Bytes of all files so far that are stored in the image.
     stored: u64,
+    /// Bytes of all holes that were written as zeros.
+    zeros: u64,
     /// Of each file that has names yet to come: its first name, and how many.
     links: BTreeMap<u32, (Vec<u8>, u16)>,
 }
@@ -119,7 +142,7 @@ impl Archive<'_> {
         self.header(path, &member)
     }
 
-    /// A file with its content: as it is, or where that is much less, only what is not in holes.
+    /// A file with its content: all of it, or where that is wanted and much less, only what is not in holes.
     fn file(&mut self, path: &[u8], stat: &Stat, mut member: Member) -> Result<()> {
         let data = self.files.data(stat)?;
         self.stored = self.stored.saturating_add(data.iter().map(|run| run.end - run.start).sum());
@@ -129,7 +152,8 @@ impl Archive<'_> {
             return Err(self.files.error(read::Error::Inode { inode: stat.number, problem }));
         }
         let data = sparse::runs(data, stat.size);
-        if let Some(map) = sparse::map(&data, stat.size) {
+        let map = if self.holes == Holes::LeftOut { sparse::map(&data, stat.size) } else { None };
+        if let Some(map) = map {
             member.size = data.iter().map(|run| run.end - run.start).fold(map.len() as u64, u64::saturating_add);
             member.whole = Some(stat.size);
             self.header(path, &member)?;
@@ -138,11 +162,39 @@ impl Archive<'_> {
                 self.content(stat, run)?;
             }
         } else {
+            let stored: u64 = data.iter().map(|run| run.end - run.start).sum();
+            self.zeros = self.zeros.saturating_add(stat.size - stored);
+            if self.zeros > HOLE_BYTES {
+                return Err(Error::Holes {
+                    path: self.files.path().to_owned(),
+                    file: path.to_vec(),
+                    limit: HOLE_BYTES,
+                });
+            }
             member.size = stat.size;
             self.header(path, &member)?;
-            self.content(stat, 0..stat.size)?;
+            let mut at = 0;
+            for run in data {
+                self.hole(run.start - at)?;
+                at = run.end;
+                self.content(stat, run)?;
+            }
+            self.hole(stat.size - at)?;
         }
         self.pad(member.size)
+    }
+
+    /// Writes the zeros of a hole, which no progress counts.
+    fn hole(&mut self, length: u64) -> Result<()> {
+        static ZEROS: [u8; READ_BYTES] = [0; READ_BYTES];
+        let mut left = length;
+        while left > 0 {
+            let piece = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
+            self.put(ZEROS.get(..piece).unwrap_or_default())?;
+            left -= piece as u64;
+            self.progress.add(0)?;
+        }
+        Ok(())
     }
 
     fn header(&mut self, path: &[u8], member: &Member) -> Result<()> {

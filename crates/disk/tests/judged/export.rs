@@ -4,13 +4,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use banger_disk::tar::Holes;
 use banger_disk::{Error, ErrorKind, Exported, Format, Raw, Silent, export};
 
 use crate::fixture;
 use crate::judge;
 use crate::watcher::Watcher;
 
-const FORMATS: [Format; 3] = [Format::Raw, Format::Qcow2, Format::Tar];
+const FORMATS: [Format; 3] = [Format::Raw, Format::Qcow2, Format::Tar(Holes::Zeros)];
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
@@ -46,7 +47,7 @@ fn a_file_of_each_kind_appears_complete() {
                 let said = judge::run("qemu-img", &["check".as_ref(), target.as_os_str()]);
                 assert!(said.contains("No errors were found"), "{said}");
             }
-            Format::Tar => {
+            Format::Tar(_) => {
                 let said = judge::run("tar", &["-tf".as_ref(), target.as_os_str()]);
                 assert_eq!(said.lines().collect::<Vec<_>>(), ["./", "file"]);
             }
@@ -96,7 +97,7 @@ fn what_fails_or_is_cancelled_leaves_what_was_there() {
     // What is no file system has no files in it.
     let text = directory.path().join("text");
     fs::write(&text, "text").unwrap();
-    let error = export(&text, Format::Tar, &target, true, &Silent).unwrap_err();
+    let error = export(&text, Format::Tar(Holes::Zeros), &target, true, &Silent).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
     assert!(error.to_string().starts_with("cannot read the file system in "), "{error}");
     assert_eq!(fs::read(&target).unwrap(), b"before");

@@ -8,7 +8,8 @@ use std::os::unix::fs::{FileExt, MetadataExt, lchown, symlink};
 use std::path::Path;
 
 use banger_disk::diff::{Options, diff};
-use banger_disk::{Error, ErrorKind, Files, Silent, tar};
+use banger_disk::tar::{self, Holes};
+use banger_disk::{Error, ErrorKind, Files, Silent};
 use banger_ext4::spec::FileType;
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
@@ -18,11 +19,15 @@ use crate::tree::model;
 use crate::watcher::Watcher;
 use crate::{fixture, judge};
 
-/// The archive of an image, and what was lost.
+/// The archive of an image without its holes, and what was lost.
 fn archive(image: &Path) -> (Vec<u8>, Vec<Vec<u8>>) {
+    archive_with(image, Holes::LeftOut)
+}
+
+fn archive_with(image: &Path, holes: Holes) -> (Vec<u8>, Vec<Vec<u8>>) {
     let watcher = Watcher::default();
     let mut archive = Vec::new();
-    tar::write(&Files::open(image).unwrap(), &mut archive, &watcher).unwrap();
+    tar::write(&Files::open(image).unwrap(), &mut archive, holes, &watcher).unwrap();
     watcher.check();
     (archive, watcher.lost.into_inner().unwrap())
 }
@@ -114,6 +119,10 @@ fn gnu_tar_unpacks_what_the_kernel_shows() {
         listing::assert_same(&got, &want, &options.join(" "));
         // Holes are not in it: the files of the image have more than 100 MB of them.
         assert!(archive.len() < 8 << 20, "{}", archive.len());
+        // Unless they are wanted, as zeros: then no member is of a kind that only few read.
+        let (plain, _) = archive_with(image.path(), Holes::Zeros);
+        assert!(plain.len() > 100 << 20 && !String::from_utf8_lossy(&plain).contains("GNU.sparse"));
+        listing::assert_same(&unpacked(&plain), &want, "with zeros");
     }
 }
 
@@ -158,6 +167,9 @@ fn a_file_of_terabytes_is_as_large_as_its_data() {
     file.set_len(3 << 40).unwrap();
     drop(file);
     drop(mount);
+    let error = tar::write(&Files::open(image.path()).unwrap(), &mut io::sink(), Holes::Zeros, &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().starts_with("with \"large\" the archive of "), "{error}");
     let (archive, _) = archive(image.path());
     assert!(archive.len() < 16 << 10, "{}", archive.len());
 
@@ -201,16 +213,16 @@ fn what_is_not_taken_is_an_error_wherever_it_stops() {
     let image = fixture::image(Some(tree.path()), "16M", &[]);
     let files = Files::open(image.path()).unwrap();
     let length = archive(image.path()).0.len();
-    tar::write(&files, &mut Full(length), &Silent).unwrap();
+    tar::write(&files, &mut Full(length), Holes::LeftOut, &Silent).unwrap();
     for room in (0..length).step_by(length / 50).chain([length - 1, length - 512, length - 1024]) {
-        let error = tar::write(&files, &mut Full(room), &Silent).unwrap_err();
+        let error = tar::write(&files, &mut Full(room), Holes::LeftOut, &Silent).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoSpace, "{room}: {error}");
     }
     let patient = Watcher::default();
-    tar::write(&files, &mut io::sink(), &patient).unwrap();
+    tar::write(&files, &mut io::sink(), Holes::LeftOut, &patient).unwrap();
     let asked = patient.asked();
     for patience in (0..asked).step_by(asked as usize / 50) {
-        let error = tar::write(&files, &mut io::sink(), &Watcher::with_patience(patience)).unwrap_err();
+        let error = tar::write(&files, &mut io::sink(), Holes::LeftOut, &Watcher::with_patience(patience)).unwrap_err();
         assert!(matches!(error, Error::Cancelled), "{error}");
     }
 }
@@ -245,7 +257,7 @@ fn files_that_share_blocks_do_not_fill_the_disk() {
     for place in &places[1..] {
         file.write_all_at(&inode, *place).unwrap();
     }
-    let error = tar::write(&Files::open(image.path()).unwrap(), &mut io::sink(), &Silent).unwrap_err();
+    let error = tar::write(&Files::open(image.path()).unwrap(), &mut io::sink(), Holes::LeftOut, &Silent).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity);
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("belong to others too"), "{cause}");
@@ -293,7 +305,7 @@ proptest! {
             image.as_file().write_all_at(&bytes, at.max(2048)).unwrap();
         }
         let Ok(files) = Files::open(image.path()) else { return Ok(()) };
-        if let Err(error) = tar::write(&files, &mut io::sink(), &Silent) {
+        if let Err(error) = tar::write(&files, &mut io::sink(), Holes::LeftOut, &Silent) {
             prop_assert_eq!(error.kind(), ErrorKind::Integrity, "{}", error);
         }
         let found = diff(&files, &files, Options { times: true }, &Silent, &mut |difference| panic!("{difference:?}"));

@@ -10,6 +10,7 @@ use banger_api::event::{self, Event, Step};
 use banger_api::image::{ExportImage, Exported, Form, Format, PushImage, Pushed};
 use banger_api::{ErrorKind, Observer, Problem, Result};
 use banger_catalog::bundle::{self, Manifest};
+use banger_disk::tar::Holes;
 use banger_distribution::{Facts, Package, artifact, containerdisk};
 use banger_kernel::archive;
 use banger_oci::{Descriptor, PlatformError};
@@ -33,8 +34,13 @@ pub(super) fn export(engine: &Engine, request: &ExportImage, observer: &Arc<dyn 
     let format = match request.format {
         Format::Raw => banger_disk::Format::Raw,
         Format::Qcow2 => banger_disk::Format::Qcow2,
-        Format::Tar => banger_disk::Format::Tar,
+        Format::Tar if request.sparse => banger_disk::Format::Tar(Holes::LeftOut),
+        Format::Tar => banger_disk::Format::Tar(Holes::Zeros),
     };
+    if request.sparse && request.format != Format::Tar {
+        return Err(Problem::new(ErrorKind::Usage, "only an archive can be written without the holes of its files")
+            .hint("leave out --sparse: holes stay holes in the other formats, or choose --format tar"));
+    }
     let watching = Watching::new(observer, 0);
     let exported = banger_disk::export(&row.rootfs, format, &request.output, request.force, &watching);
     let exported = exported.map_err(|error| of_disk(&error))?;
@@ -45,8 +51,14 @@ pub(super) fn export(engine: &Engine, request: &ExportImage, observer: &Arc<dyn 
 pub(super) fn bundle(engine: &Engine, request: &MakeBundle, observer: &Arc<dyn Observer>) -> Result<Archive> {
     let (row, _shared) = held(engine, &request.image)?;
     step(observer, Step::Pack, &row.name);
+    make_directory(&request.directory)?;
     let written = pack(&row, &request.directory, observer)?;
     Ok(Archive { path: written.path, what: What::Image, sha256: written.sha256.hex(), size: written.size })
+}
+
+/// Makes the directory that archives are written into, where it is missing: `-o new/` says what is meant.
+pub(super) fn make_directory(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|error| of_file("create the directory", path, &error))
 }
 
 /// An image, with what keeps its files.

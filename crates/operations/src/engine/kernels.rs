@@ -16,6 +16,7 @@ use banger_kernel::{Imported, Triple, archive, import as importer};
 use banger_store::Reservation;
 use banger_store::kernel::{Row, Staging};
 
+use super::distribution::make_directory;
 use super::watching::{Watching, step, warn};
 use super::{Engine, catalogs, rows};
 use crate::problem::{of_catalog, of_kernel, of_store};
@@ -132,6 +133,7 @@ pub(super) fn export(engine: &Engine, request: &ExportKernel, observer: &Arc<dyn
     step(observer, Step::Pack, &request.name);
     let total = triple.size().map_err(|error| of_kernel(&error))?;
     let watching = Watching::new(observer, total);
+    make_directory(&request.directory)?;
     let written = archive::write(&triple, &request.name, &request.directory, &watching);
     let written = written.map_err(|error| of_kernel(&error))?;
     Ok(Archive { path: written.path, what: What::Kernel, sha256: written.sha256, size: written.size })

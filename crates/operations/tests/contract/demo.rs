@@ -62,7 +62,8 @@ fn an_image_is_pulled_renamed_exported_and_removed() {
 
     for (format, file) in [(Format::Raw, "raw"), (Format::Qcow2, "qcow2"), (Format::Tar, "tar")] {
         let output = scratch.path().join(file);
-        let request = ExportImage { image: "greeting".into(), format, output: output.clone(), force: false };
+        let request =
+            ExportImage { image: "greeting".into(), format, output: output.clone(), force: false, sparse: false };
         let exported = engine.image_export(&request, &silent()).unwrap();
         assert_eq!(exported.size, output.metadata().unwrap().len());
         assert_eq!(engine.image_export(&request, &silent()).unwrap_err().kind, ErrorKind::Conflict);
