@@ -42,6 +42,24 @@ fn cat(image: &Path, path: &str) -> Vec<u8> {
     banger(args!["cat", image, path]).ok().output.stdout
 }
 
+/// Progress says how much was added: of a file before it is read, of a tree when it has been.
+#[test]
+fn what_is_added_has_a_size() {
+    let scratch = scratch();
+    let layout = layout(scratch.path());
+    let [image, file, tree] = ["image", "file", "tree"].map(|name| scratch.path().join(name));
+    write(&file, &[b'x'; 2_000_000], 0o644);
+    write(&tree.join("a/b"), &[b'y'; 500_000], 0o644);
+    write(&tree.join("c"), &[b'z'; 1000], 0o644);
+    let add = |from: &Path, to: &str| format!("{}:{to}", from.display());
+    let options = args!["--add", add(&file, "/srv/file"), "--add", add(&tree, "/srv/tree"), "--no-sync"];
+    let run = banger(args!["build", source("oci", layout.path()), "-o", image].into_iter().chain(options)).ok();
+    let said = run.stderr();
+    let line = |part: &str| said.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{run}"));
+    assert!(line("layer 2/3 ").ends_with("file: 1.9 MiB, 1 entry"), "{run}");
+    assert!(line("layer 3/3 ").ends_with("tree: 489.2 KiB, 4 entries"), "{run}");
+}
+
 #[test]
 fn a_file_goes_where_it_is_told() {
     let scratch = scratch();

@@ -29,6 +29,18 @@ impl Layout {
         Self::new(directory).image("latest", &host_platform(), layers)
     }
 
+    /// A layout with one image for this machine, named `latest`: of each layer the archive and what zstd made of it.
+    pub(crate) fn of_zstd<const N: usize>(directory: impl Into<PathBuf>, layers: [(Vec<u8>, Vec<u8>); N]) -> Self {
+        let mut layout = Self::new(directory);
+        let diff_ids = layers.each_ref().map(|(archive, _)| json!(format!("sha256:{}", sha256(archive))));
+        let layers = layers.map(|(_, blob)| layout.blob(LAYER_ZSTD, &blob));
+        let mut manifest = layout.manifest_of(&host_platform(), &layers, &diff_ids);
+        manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "latest" });
+        layout.manifests.push(manifest);
+        layout.write_index();
+        layout
+    }
+
     /// Adds an image of uncompressed layers.
     pub(crate) fn image(mut self, name: &str, platform: &str, layers: impl IntoIterator<Item = Tar>) -> Self {
         let layers: Vec<_> = layers.into_iter().map(|layer| self.blob(LAYER, &layer.finish())).collect();
@@ -92,14 +104,18 @@ impl Layout {
     }
 
     fn manifest(&self, platform: &str, layers: &[Value]) -> Value {
+        // The layers are not compressed: a diff ID is the digest.
+        let diff_ids: Vec<_> = layers.iter().map(|layer| layer["digest"].clone()).collect();
+        self.manifest_of(platform, layers, &diff_ids)
+    }
+
+    fn manifest_of(&self, platform: &str, layers: &[Value], diff_ids: &[Value]) -> Value {
         let mut parts = platform.split('/');
         let (os, architecture) = (parts.next().unwrap(), parts.next().unwrap());
         let mut platform = json!({ "architecture": architecture, "os": os });
         if let Some(variant) = parts.next() {
             platform["variant"] = json!(variant);
         }
-        // The layers are not compressed: a diff ID is the digest.
-        let diff_ids: Vec<_> = layers.iter().map(|layer| layer["digest"].clone()).collect();
         let mut config = platform.clone();
         config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
         let config = self.blob("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
@@ -122,6 +138,7 @@ impl Layout {
     }
 }
 
+const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";

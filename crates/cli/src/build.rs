@@ -48,6 +48,7 @@ fn options(build: &Build) -> Result<Options, Failure> {
     options.sync = !build.no_sync;
     options.checksum = build.checksum;
     options.jobs = build.registry.jobs.unwrap_or(options.jobs);
+    options.zstd_window = registry::zstd_window(&build.registry)?.unwrap_or(options.zstd_window);
     options.size = build.size;
     options.label = build.label.clone();
     options.uuid = build.uuid;

@@ -55,6 +55,11 @@ pub(crate) fn said(options: &RegistryOptions) -> Said {
     Said { offline, credentials: options.creds.is_some() }
 }
 
+/// The largest window of zstd that layers may have, where one is set.
+pub(crate) fn zstd_window(options: &RegistryOptions) -> Result<Option<u64>, Failure> {
+    Ok(directories::settings(options.hosts.config.as_deref())?.zstd_window)
+}
+
 /// What the file says, and above it what the command line says.
 pub(crate) fn settings(options: &HostOptions) -> Result<Settings, Failure> {
     let mut settings = directories::settings(options.config.as_deref())?.registries;

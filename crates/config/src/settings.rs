@@ -10,13 +10,17 @@ use crate::error::Error;
 use crate::file::{File, entry};
 use crate::registries;
 
-const KEYS: [&str; 4] = ["registry", "catalog", "require_signature", "kernel"];
+const KEYS: [&str; 5] = ["registry", "catalog", "require_signature", "kernel", "zstd_window_mib"];
+
+/// The largest window of zstd that can be set, in MiB: what its library can decode.
+const ZSTD_WINDOW_MAX_MIB: u64 = 2048;
 
 /// What is set.
 ///
 /// ```toml
 /// kernel = "linux-6.1"        # the kernel of images that are pulled without one
 /// require_signature = true    # of all catalogs that others provide
+/// zstd_window_mib = 1024      # the most memory for windows of zstd while layers are read
 ///
 /// [[catalog]]
 /// url = "https://images.example/catalog.json"
@@ -33,6 +37,8 @@ pub struct Settings {
     pub catalogs: Vec<Catalog>,
     /// The name of the kernel that images get where nothing else is said.
     pub kernel: Option<String>,
+    /// The largest window of zstd in a layer, in bytes, and the most that all of them take together.
+    pub zstd_window: Option<u64>,
 }
 
 impl Settings {
@@ -64,7 +70,10 @@ impl Settings {
         };
         let catalogs = catalogs::read(&file, table, required)?;
         let kernel = entry(table, "kernel").map(|(key, value)| file.string(key, value)).transpose()?;
-        Ok(Self { registries, catalogs, kernel: kernel.map(str::to_owned) })
+        let zstd_window = entry(table, "zstd_window_mib")
+            .map(|(key, value)| file.number(key, value, ZSTD_WINDOW_MAX_MIB).map(|mib| mib << 20))
+            .transpose()?;
+        Ok(Self { registries, catalogs, kernel: kernel.map(str::to_owned), zstd_window })
     }
 }
 
@@ -81,6 +90,15 @@ mod tests {
     fn an_empty_file_sets_nothing() {
         for text in ["", "\n# nothing\n", "catalog = []"] {
             assert_eq!(parsed(text).unwrap(), Settings::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn windows_of_zstd_have_a_limit_in_mib() {
+        assert_eq!(parsed("zstd_window_mib = 1024").unwrap().zstd_window, Some(1 << 30));
+        for wrong in ["0", "2049", "\"1GiB\"", "-1"] {
+            let error = parsed(&format!("zstd_window_mib = {wrong}")).unwrap_err().to_string();
+            assert!(error.contains("\"zstd_window_mib\" wants a whole number from 1 to 2048"), "{error}");
         }
     }
 

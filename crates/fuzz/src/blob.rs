@@ -17,13 +17,13 @@ const EXPANSION: u64 = 20;
 
 /// Decompresses the bytes in several ways.
 pub fn check(data: &[u8]) {
-    let limits = Limits { output: ENOUGH, expansion: u64::MAX, free: ENOUGH };
+    let limits = Limits { output: ENOUGH, expansion: u64::MAX, free: ENOUGH, ..Limits::default() };
     let whole = output(data, limits, 64 << 10);
     let dribbled = output(Dribble { data, next: 0 }, limits, 1 + data.len() % 512);
     // How far a blob was read when it turned out to be bad may differ.
     assert_eq!(whole.as_ref().ok(), dribbled.as_ref().ok());
 
-    let limits = Limits { output: ENOUGH, expansion: EXPANSION, free: 4096 };
+    let limits = Limits { output: ENOUGH, expansion: EXPANSION, free: 4096, ..Limits::default() };
     if let Ok(content) = output(data, limits, 1000) {
         let most = (data.len() as u64 * EXPANSION).max(4096);
         assert!(content.len() as u64 <= most, "{} bytes of {}", content.len(), data.len());

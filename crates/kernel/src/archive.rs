@@ -142,7 +142,7 @@ fn content(member: &Member, writer: &mut impl Write, watch: &dyn Watch) -> std::
 /// It cannot be read, or has something in it that it should not have, or no kernel.
 pub fn unpack(archive: &Path, into: &Path, watch: &dyn Watch) -> Result<()> {
     let (file, _) = open::file(archive)?;
-    let limits = Limits { output: TOTAL_BYTES, expansion: EXPANSION, free: EXPANSION_FREE };
+    let limits = Limits { output: TOTAL_BYTES, expansion: EXPANSION, free: EXPANSION_FREE, ..Limits::default() };
     let mut reader = Decompressor::with_limits(file, limits)
         .map_err(|source| Error::Decompress { path: archive.to_owned(), source })?;
     if reader.format() != Compression::Zstd {

@@ -23,6 +23,9 @@ pub const LAYER_ENTRIES: usize = 4_000_000;
 /// Bytes of all paths, link targets and extended attributes of one layer together: 64 for each entry at the limit.
 pub const LAYER_TEXT_BYTES: usize = 256 << 20;
 
+/// Bytes of an image's `etc/passwd` or `etc/group` that are read for the names in ACLs: a hundred thousand users.
+pub const NAMES_BYTES: usize = 8 << 20;
+
 /// Distinct sets of extended attributes of one layer, or of the tree: every entry may have its own.
 pub const XATTR_SETS: usize = LAYER_ENTRIES;
 
@@ -67,9 +70,16 @@ pub const EXPANSION: u64 = 1_100;
 /// Bytes that a layer may have whatever its compressed size: a file of zeros of this size passes in every form.
 pub const EXPANSION_FREE_BYTES: u64 = 2 << 30;
 
-/// Binary logarithm of the largest window of a zstd frame: 128 MiB, what `zstd` takes without `--long`. The window
-/// is memory, and several layers are read at once.
-pub const ZSTD_WINDOW_LOG: u32 = 27;
+/// Bytes of the largest window of a zstd frame, unless another limit is set: what the decoder of containerd and podman
+/// takes. The window is memory, so the layers that are read at once share this much
+/// ([`WindowBudget`](crate::decompress::WindowBudget)).
+pub const ZSTD_WINDOW: u64 = 512 << 20;
+
+/// The largest limit of a window that can be set: what libzstd can decode.
+pub const ZSTD_WINDOW_MAX: u64 = 2 << 30;
+
+/// Bytes of a window that each decoder may have: `zstd -19` and all levels below it stay within.
+pub const SMALL_ZSTD_WINDOW: u64 = 8 << 20;
 
 /// Bytes of the extended headers of one archive entry: a PAX header, a GNU long name or link name.
 ///

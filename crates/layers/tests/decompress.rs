@@ -8,8 +8,9 @@
 )]
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
-use banger_layers::decompress::{DecompressError, Decompressor, Format, Limits};
+use banger_layers::decompress::{DecompressError, Decompressor, Format, Limits, WindowBudget};
 use banger_layers::limits;
 use flate2::{Compression, GzBuilder};
 
@@ -327,17 +328,85 @@ fn zstd_with_window(descriptor: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_zstd_window_of_2_gib_is_an_error() {
-    let allowed = zstd_with_window(17 << 3);
-    assert_unpacks(&allowed, Format::Zstd, b"");
-    let large = [zstd(b"first"), zstd_with_window(21 << 3)].concat();
-    let error = unpack(&large).unwrap_err();
-    let expected = zstd(b"first").len() as u64;
-    assert!(
-        matches!(error, DecompressError::WindowTooLarge { offset, window }
-            if offset == expected && window == 1 << 31),
-        "{error:?}"
-    );
+fn zstd_windows_have_a_limit_that_can_be_set() {
+    let first = zstd(b"first").len() as u64;
+    // What the header says, what is allowed; the default is 512 MiB.
+    let default = Limits::default().window;
+    let table = [
+        (17 << 3, 128 << 20, default),
+        (19 << 3, 512 << 20, default),
+        (19 << 3 | 1, (512 << 20) + (64 << 20), default),
+        (20 << 3, 1 << 30, default),
+        (20 << 3, 1 << 30, 1 << 30),
+        (21 << 3, 2 << 30, 2 << 30),
+        (21 << 3 | 1, (2 << 30) + (256 << 20), u64::MAX),
+        (0, 1 << 10, 0),
+        (0, 1 << 10, 1000),
+        (1, (1 << 10) + (1 << 7), 1_100),
+        (1, (1 << 10) + (1 << 7), 1_152),
+    ];
+    for (descriptor, window, limit) in table {
+        let blob = [zstd(b"first"), zstd_with_window(descriptor)].concat();
+        let limits = Limits { window: limit, ..Limits::default() };
+        // The first frame is one segment of five bytes, which is its window.
+        let expected = if limit < 5 { (0, 5) } else { (first, window) };
+        let mut layer = Decompressor::with_limits(&blob[..], limits).unwrap();
+        match layer.fill(&mut [0; 100]) {
+            Ok(count) => assert!(count == 5 && window <= limit, "{window} within {limit}"),
+            Err(DecompressError::WindowTooLarge { offset, window: found, limit: said }) => {
+                assert!(window > limit, "{window} within {limit}");
+                assert_eq!((offset, found, said), (expected.0, expected.1, limit));
+            }
+            // More than libzstd can decode, whatever is allowed.
+            Err(error) => assert!(window > 2 << 30 && limit > 2 << 30, "{window} within {limit}: {error}"),
+        }
+    }
+}
+
+/// Frames of which each asks for a window of so many bytes, and has so much in it.
+fn zstd_with_windows(windows: &[u32], content: &[u8]) -> Vec<u8> {
+    let mut blob = Vec::new();
+    for &log in windows {
+        let mut encoder = ::zstd::Encoder::new(&mut blob, 1).unwrap();
+        encoder.window_log(log).unwrap();
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap();
+    }
+    blob
+}
+
+/// Layers that are read at the same time take turns where their windows are more together than there may be.
+#[test]
+fn large_windows_of_several_layers_share_a_budget() {
+    let content = sample(300_000);
+    let blobs = [&[20, 27, 23, 27][..], &[27], &[10, 26, 27]].map(|windows| zstd_with_windows(windows, &content));
+    let budget = Arc::new(WindowBudget::new(160 << 20));
+    let mut layers: Vec<_> = blobs
+        .iter()
+        .map(|blob| (Decompressor::new(&blob[..]).unwrap().sharing(Arc::clone(&budget)), Vec::new(), false))
+        .collect();
+    let mut waits = 0;
+    // In turns, as the steps of a build: one that waits does not keep the others from going on.
+    while layers.iter().any(|(_, _, done)| !done) {
+        let mut progress = false;
+        for (layer, out, done) in layers.iter_mut().filter(|(layer, _, done)| !done && !layer.is_blocked()) {
+            let mut buffer = vec![0; 40_000];
+            let count = layer.fill(&mut buffer).unwrap();
+            out.extend_from_slice(&buffer[..count]);
+            *done = count < buffer.len() && !layer.is_waiting();
+            waits += u32::from(layer.is_waiting());
+            progress |= count > 0 || *done;
+        }
+        layers.retain_mut(|(layer, out, done)| {
+            let keep = !*done;
+            if !keep {
+                assert!(out.chunks(content.len()).all(|frame| frame == content) && layer.produced() > 0);
+            }
+            keep
+        });
+        assert!(progress || layers.is_empty(), "all wait for each other");
+    }
+    assert!(waits >= 2, "nothing ever waited");
 }
 
 /// Zeros by the gibibyte: run-length blocks of 128 KiB, four bytes each.

@@ -42,9 +42,9 @@ pub const ARCHIVE_LINK_HOPS: usize = 16;
 /// that a decompression bomb or an endless pipe stops before it has filled any disk.
 pub const SPOOL_BYTES: u64 = 256 << 30;
 
-/// Bytes of the window that a zstd frame around an archive may ask for, as a power of two: 128 MiB, which is also
-/// what the `zstd` program accepts without being asked.
-pub const ZSTD_WINDOW_LOG: u32 = 27;
+/// Bytes of the window that a zstd frame around an archive may ask for, as a power of two: 512 MiB, as for layers.
+/// One archive is read at a time.
+pub const ZSTD_WINDOW_LOG: u32 = 29;
 
 /// Characters of a reference's name (domain and path), as the distribution specification has it.
 pub const REFERENCE_NAME: usize = 255;

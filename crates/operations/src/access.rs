@@ -18,6 +18,12 @@ use crate::hints::Said;
 use crate::problem::of_config;
 use crate::progress::Telling;
 
+/// The settings that hold for a request.
+pub(crate) fn settings(request: &RegistryAccess, directories: &Directories) -> Result<banger_config::Settings> {
+    let settings = banger_config::Settings::load(request.config.as_deref(), directories.config().as_deref());
+    settings.map_err(|error| of_config(&error))
+}
+
 /// How registries are spoken to.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -39,8 +45,7 @@ impl Access {
     /// # Errors
     /// The settings cannot be read, or there is no place for the cache.
     pub fn requested(request: &RegistryAccess, directories: &Directories) -> Result<Self> {
-        let settings = banger_config::Settings::load(request.config.as_deref(), directories.config().as_deref());
-        let mut settings = settings.map_err(|error| of_config(&error))?.registries;
+        let mut settings = settings(request, directories)?.registries;
         settings.allow_insecure(&request.insecure);
         settings.ca.extend(request.ca.iter().cloned());
         settings.set_jobs(request.jobs.and_then(NonZeroUsize::new));

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
+use banger_layers::decompress::DecompressError;
+use banger_layers::limits::ZSTD_WINDOW_MAX;
 use banger_oci::source::Selector;
 use banger_oci::{Location, Reference, Source, SourceError};
 use banger_registry::credentials::Lapse;
@@ -166,8 +168,19 @@ fn for_layer(error: &LayerError, asked: &Asked<'_>) -> Vec<String> {
     match (image_error(error), error) {
         (Some(error), _) => for_source_error(error, asked),
         (None, LayerError::Blob(_) | LayerError::DiffId(_)) => vec![DAMAGED.to_owned()],
+        (None, LayerError::Content(banger_layers::Error::Decompress(error))) => for_window(error).into_iter().collect(),
         _ => Vec::new(),
     }
+}
+
+/// A window of zstd that is larger than is allowed.
+fn for_window(error: &DecompressError) -> Option<String> {
+    let DecompressError::WindowTooLarge { window, .. } = error else { return None };
+    Some(if *window > ZSTD_WINDOW_MAX {
+        format!("compress the layer with a window of {} MiB at most", ZSTD_WINDOW_MAX >> 20)
+    } else {
+        format!("where there is memory for it, set zstd_window_mib = {} in config.toml", window.div_ceil(1 << 20))
+    })
 }
 
 /// What the place that the image comes from has to say, in an error of a build.

@@ -32,7 +32,12 @@ const PIECE: usize = 256 << 10;
 const KEPT_ATTRIBUTES: [&[u8]; 3] = [b"user.", b"security.capability", b"system.posix_acl_"];
 
 /// Reads an addition: entries into a list, contents into `sink`. Returns the list and a digest of all that was read.
-pub(crate) fn read<S>(addition: &Addition, sink: &mut S) -> Result<(Entries, String), LayerError>
+/// `advanced` gets the number of bytes of each piece of content.
+pub(crate) fn read<S>(
+    addition: &Addition,
+    sink: &mut S,
+    advanced: &dyn Fn(u64),
+) -> Result<(Entries, String), LayerError>
 where
     S: ContentSink<Error = banger_ext4::Error>,
 {
@@ -41,6 +46,7 @@ where
     let mut walk = Walk {
         addition,
         sink,
+        advanced,
         entries: Entries::new(),
         digest: Sha256::new(),
         names: HashMap::new(),
@@ -48,6 +54,12 @@ where
     };
     walk.visit(&addition.source, &target, &metadata)?;
     Ok((walk.entries, format!("sha256:{}", hex(&walk.digest.finalize()))))
+}
+
+/// Bytes of content that will be read, where one look tells.
+pub(crate) fn size(addition: &Addition) -> Option<u64> {
+    let metadata = addition.source.symlink_metadata().ok()?;
+    metadata.is_file().then_some(metadata.len())
 }
 
 /// Leaves out the directories that `tree` has already.
@@ -81,6 +93,7 @@ fn target_path(addition: &Addition) -> Result<Vec<u8>, Error> {
 struct Walk<'a, S> {
     addition: &'a Addition,
     sink: &'a mut S,
+    advanced: &'a dyn Fn(u64),
     entries: Entries,
     digest: Sha256,
     /// The first name in the image of each inode with several names.
@@ -159,6 +172,7 @@ where
             content.update(bytes);
             self.sink.write(bytes)?;
             size += count as u64;
+            (self.advanced)(count as u64);
         }
         self.digest.update(content.finalize());
         Ok((self.sink.finish()?, size))
@@ -254,7 +268,10 @@ mod tests {
         let addition =
             Addition { source: source.to_owned(), target: target.as_bytes().to_vec(), uid: 7, gid: u32::MAX };
         let mut contents = Kept::default();
-        let (entries, digest) = read(&addition, &mut contents)?;
+        let read_bytes = std::cell::Cell::new(0);
+        let (entries, digest) = read(&addition, &mut contents, &|bytes| read_bytes.set(read_bytes.get() + bytes))?;
+        assert_eq!(read_bytes.get(), contents.0.iter().map(|content| content.len() as u64).sum::<u64>());
+        assert!(size(&addition).is_none_or(|size| size == read_bytes.get()));
         Ok((entries, contents.0, digest))
     }
 

@@ -83,7 +83,7 @@ fn build_from(
     if options.sync {
         target = target.with_write_back();
     }
-    let mut unpacked = pipeline::unpack(&inputs, &target, options.jobs, time, progress)?;
+    let mut unpacked = pipeline::unpack(&inputs, &target, options, time, progress)?;
     let guest::Applied { boot, digests: of_guest } = guest.apply(&mut unpacked, &target, time)?;
     seconds.layers = clock.lap();
 

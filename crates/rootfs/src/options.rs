@@ -19,6 +19,8 @@ pub struct Options {
     pub checksum: bool,
     /// How many threads work on the layers.
     pub jobs: NonZeroUsize,
+    /// Bytes of the largest window that a zstd frame of a layer may have, and of all large windows together.
+    pub zstd_window: u64,
     /// Size of the image in bytes; chosen from the content when `None`.
     pub size: Option<u64>,
     /// Volume label, at most 16 bytes (`s_volume_name`).
@@ -42,6 +44,7 @@ impl Options {
             sync: true,
             checksum: false,
             jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            zstd_window: banger_layers::limits::ZSTD_WINDOW,
             size: None,
             label: DEFAULT_LABEL.to_owned(),
             uuid: None,

@@ -1,6 +1,6 @@
 //! What a build tells while it runs.
 
-/// One thing that happened. Sizes are compressed bytes, as the descriptor counts them.
+/// One thing that happened. Sizes are compressed bytes, as the descriptor counts them; those of additions are as they are.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     /// The image has been resolved; its layers, lowest first.

@@ -22,6 +22,9 @@ use crate::watch::Watch;
 /// How hard zstd tries: higher levels cost several times as much time for a few percent. A bundle is made once, but by somebody who waits.
 const LEVEL: i32 = 9;
 
+/// Binary logarithm of the window: 128 MiB, the most that `zstd -d` takes without an option.
+const WINDOW_LOG: u32 = 27;
+
 /// Bytes of a job, of which the threads of zstd do one each. The bytes that come out depend on it, and not on the number of threads.
 const JOB_BYTES: u32 = 16 << 20;
 
@@ -82,7 +85,7 @@ pub fn write(
 fn encoder(output: Output, threads: NonZeroU32) -> io::Result<Encoder<'static, Output>> {
     let mut encoder = Encoder::new(output, LEVEL)?;
     // What is not set here would be chosen by zstd from the size, or the number of threads.
-    encoder.set_parameter(CParameter::WindowLog(banger_layers::limits::ZSTD_WINDOW_LOG))?;
+    encoder.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
     encoder.set_parameter(CParameter::EnableLongDistanceMatching(true))?;
     encoder.set_parameter(CParameter::ChecksumFlag(true))?;
     encoder.set_parameter(CParameter::JobSize(JOB_BYTES))?;

@@ -18,6 +18,7 @@ use banger_vm::Directory;
 use crate::args::Run;
 use crate::failure::Failure;
 use crate::progress::{Shown, Task};
+use crate::registry;
 use crate::source::{self, Request};
 
 /// Where the superblock has its magic number, and what that is (`s_magic`).
@@ -125,6 +126,7 @@ fn build(run: &Run, directory: &Directory) -> Result<PathBuf, Failure> {
     // Should the host crash, the machine is gone too.
     options.sync = false;
     options.jobs = run.registry.jobs.unwrap_or(options.jobs);
+    options.zstd_window = registry::zstd_window(&run.registry)?.unwrap_or(options.zstd_window);
     options.guest = Some(banger_guest::Options::default());
     let progress = Arc::new(Shown::new(Task::Build, run.quiet));
     let request = Request { source: &run.source, platform: None, registry: &run.registry };

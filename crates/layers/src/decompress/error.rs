@@ -3,7 +3,6 @@
 use std::io;
 
 use super::Format;
-use crate::limits;
 
 /// Why a blob does not decompress. Offsets are bytes from the start of the compressed blob.
 #[derive(Debug, thiserror::Error)]
@@ -50,15 +49,14 @@ pub enum DecompressError {
         offset: u64,
     },
     /// A zstd frame wants more memory than is given to any.
-    #[error(
-        "the zstd frame at byte {offset} needs a window of {window} bytes, more than the {} allowed",
-        1_u64 << limits::ZSTD_WINDOW_LOG
-    )]
+    #[error("the zstd frame at byte {offset} needs a window of {window} bytes, more than the {limit} allowed")]
     WindowTooLarge {
         /// Where the frame starts.
         offset: u64,
         /// What it asks for, in bytes.
         window: u64,
+        /// What is allowed, in bytes.
+        limit: u64,
     },
     /// The output is out of proportion to the input.
     #[error("the layer expands from {input} to more than {output} bytes, over {limit} times its size")]

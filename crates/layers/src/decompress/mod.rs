@@ -9,14 +9,17 @@
 mod error;
 mod gzip;
 mod input;
+mod window;
 mod zstd;
 
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 pub use self::error::DecompressError;
 use self::gzip::Gzip;
 use self::input::Input;
+pub use self::window::WindowBudget;
 use self::zstd::Zstd;
 use crate::limits;
 
@@ -92,11 +95,18 @@ pub struct Limits {
     pub expansion: u64,
     /// Bytes of output that are never out of proportion.
     pub free: u64,
+    /// Bytes of the window of a zstd frame, at most.
+    pub window: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { output: limits::LAYER_BYTES, expansion: limits::EXPANSION, free: limits::EXPANSION_FREE_BYTES }
+        Self {
+            output: limits::LAYER_BYTES,
+            expansion: limits::EXPANSION,
+            free: limits::EXPANSION_FREE_BYTES,
+            window: limits::ZSTD_WINDOW,
+        }
     }
 }
 
@@ -144,7 +154,8 @@ impl<R: Read> Decompressor<R> {
             Format::Plain => Codec::Plain,
             Format::Gzip => Codec::Gzip(Gzip::new()),
             Format::Zstd => {
-                Codec::Zstd(Box::new(Zstd::new().map_err(|source| DecompressError::Read { offset: 0, source })?))
+                let zstd = Zstd::new(limits.window).map_err(|source| DecompressError::Read { offset: 0, source })?;
+                Codec::Zstd(Box::new(zstd))
             }
         };
         Ok(Self { input, codec, limits, produced: 0 })
@@ -160,8 +171,28 @@ impl<R: Read> Decompressor<R> {
         self
     }
 
+    /// Takes the memory for large windows of zstd from a budget that others share. [`fill`](Self::fill) then stops where
+    /// a frame begins for whose window there is no room: see [`is_waiting`](Self::is_waiting).
+    #[must_use]
+    pub fn sharing(mut self, budget: Arc<WindowBudget>) -> Self {
+        if let Codec::Zstd(zstd) = &mut self.codec {
+            zstd.share(budget);
+        }
+        self
+    }
+
+    /// Whether the last call stopped for want of room in the budget of windows, not at the end.
+    pub fn is_waiting(&self) -> bool {
+        matches!(&self.codec, Codec::Zstd(zstd) if zstd.is_waiting())
+    }
+
+    /// Whether there is still no room, so that it is of no use to call again.
+    pub fn is_blocked(&self) -> bool {
+        matches!(&self.codec, Codec::Zstd(zstd) if zstd.is_blocked())
+    }
+
     /// Fills `buffer` as far as the data goes. Less than its length means that the end is reached and everything
-    /// was right; the source has been read to its end then.
+    /// was right, the source has been read to its end then; or that it [is waiting](Self::is_waiting).
     ///
     /// # Errors
     /// Any [`DecompressError`]. Bytes that were decompressed before it are lost; calling again is of no use.
@@ -235,12 +266,16 @@ impl<R: Read> Decompressor<R> {
 }
 
 impl<R: Read> Read for Decompressor<R> {
-    /// Reads some bytes; an error has a [`DecompressError`] inside.
+    /// Reads some bytes; an error has a [`DecompressError`] inside. Where it [is waiting](Decompressor::is_waiting), that is
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.step(buffer).map_err(io::Error::other)
+        match self.step(buffer).map_err(io::Error::other)? {
+            0 if self.is_waiting() => Err(io::ErrorKind::WouldBlock.into()),
+            count => Ok(count),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! zstd (RFC 8878): any number of frames, skippable ones between them.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use zstd::stream::raw::{DParameter, Decoder, Operation};
 
 use super::input::Input;
+use super::window::{Share, WindowBudget};
 use super::{DecompressError, Format};
 use crate::limits;
 
@@ -13,6 +15,9 @@ const MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 
 /// First four bytes of a skippable frame; the lowest four bits of the first are free.
 const SKIPPABLE_MAGIC: [u8; 4] = 0x184d_2a50_u32.to_le_bytes();
+
+/// Binary logarithms of the smallest and the largest window that the decoder can be told to take.
+const WINDOW_LOG: (u32, u32) = (10, limits::ZSTD_WINDOW_MAX.ilog2());
 
 /// Magic number and the longest frame header after it.
 const HEADER_BYTES: usize = 18;
@@ -32,16 +37,32 @@ fn is_skippable(bytes: &[u8]) -> bool {
 pub(super) struct Zstd {
     decoder: Decoder<'static>,
     within_frame: bool,
+    /// The largest window that a frame may have.
+    window: u64,
+    share: Share,
 }
 
 impl Zstd {
-    pub(super) fn new() -> io::Result<Self> {
-        let mut decoder = Decoder::new()?;
-        decoder.set_parameter(DParameter::WindowLogMax(limits::ZSTD_WINDOW_LOG))?;
-        Ok(Self { decoder, within_frame: false })
+    pub(super) fn new(window: u64) -> io::Result<Self> {
+        Ok(Self { decoder: decoder(window)?, within_frame: false, window, share: Share::default() })
     }
 
-    /// Decompresses into `output`. Returns 0 at the end only.
+    /// Takes large windows from a budget.
+    pub(super) fn share(&mut self, budget: Arc<WindowBudget>) {
+        self.share = Share::of(budget);
+    }
+
+    /// Whether the next frame waits for room for its window.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.share.is_waiting()
+    }
+
+    /// Whether that room is still missing.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.share.is_blocked()
+    }
+
+    /// Decompresses into `output`. Returns 0 at the end, or where a frame waits for room.
     pub(super) fn read<R: Read>(&mut self, input: &mut Input<R>, output: &mut [u8]) -> Result<usize, DecompressError> {
         loop {
             if !self.within_frame {
@@ -51,8 +72,16 @@ impl Zstd {
                     return Ok(0);
                 }
                 let window = window_bytes(header);
-                if window > 1 << limits::ZSTD_WINDOW_LOG {
-                    return Err(DecompressError::WindowTooLarge { offset: input.offset(), window });
+                if window > self.window {
+                    return Err(DecompressError::WindowTooLarge { offset: input.offset(), window, limit: self.window });
+                }
+                if !self.share.covers(window) {
+                    // A new decoder first: it has no window, so that what is given back is really free.
+                    let offset = input.offset();
+                    self.decoder = decoder(self.window).map_err(|source| DecompressError::Read { offset, source })?;
+                    if !self.share.take(window) {
+                        return Ok(0);
+                    }
                 }
                 self.within_frame = true;
             }
@@ -70,6 +99,15 @@ impl Zstd {
             }
         }
     }
+}
+
+/// A decoder that takes windows of up to so many bytes.
+fn decoder(window: u64) -> io::Result<Decoder<'static>> {
+    let mut decoder = Decoder::new()?;
+    decoder.set_parameter(DParameter::WindowLogMax(
+        window.max(1).next_power_of_two().ilog2().clamp(WINDOW_LOG.0, WINDOW_LOG.1),
+    ))?;
+    Ok(decoder)
 }
 
 /// The window that a frame asks for, in bytes (RFC 8878, 3.1.1.1.2); 0 for one that has none or is cut off.

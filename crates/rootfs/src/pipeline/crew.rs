@@ -17,10 +17,12 @@ use banger_ext4::write::{Image, Segment};
 
 use super::content::LayerContent;
 use super::reading::Reading;
+use super::stations::Windows;
 use super::step::{Done, Step};
 use super::{Input, Outcome};
 use crate::addition;
 use crate::error::LayerError;
+use crate::options::Options;
 use crate::progress::{Event, Progress};
 
 /// How often it is looked whether more of a blob has arrived, when there is nothing else to do: seldom enough to cost
@@ -32,6 +34,7 @@ pub(crate) struct Crew<'a> {
     inputs: &'a [Input<'a>],
     image: &'a Image,
     progress: &'a dyn Progress,
+    windows: Windows,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -57,11 +60,17 @@ enum Work {
 }
 
 impl<'a> Crew<'a> {
-    /// Work on `inputs`, the lowest first, for `threads` threads.
-    pub(crate) fn new(inputs: &'a [Input<'a>], image: &'a Image, threads: usize, progress: &'a dyn Progress) -> Self {
+    /// Work on `inputs`, the lowest first, for as many threads as `options` has.
+    pub(crate) fn new(
+        inputs: &'a [Input<'a>],
+        image: &'a Image,
+        options: &Options,
+        progress: &'a dyn Progress,
+    ) -> Self {
         let layers = inputs.iter().map(|_| Work::Waiting).collect();
-        let state = State { layers, at_a_time: threads, stopped: false };
-        Self { inputs, image, progress, state: Mutex::new(state), changed: Condvar::new() }
+        let state = State { layers, at_a_time: options.jobs.get(), stopped: false };
+        let windows = Windows::new(options.zstd_window);
+        Self { inputs, image, progress, windows, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Works until nothing is left to do, or somebody has failed.
@@ -114,12 +123,14 @@ impl<'a> Crew<'a> {
         Ok(match step {
             Step::Open(layer) => {
                 self.progress.event(Event::Started { layer: index });
-                Done::Opened(Box::new(Reading::open(layer, self.image)?))
+                Done::Opened(Box::new(Reading::open(layer, self.image, &self.windows)?))
             }
             Step::Add(addition) => {
                 self.progress.event(Event::Started { layer: index });
                 let mut content = LayerContent::new(self.image.content());
-                let (entries, digest) = addition::read(addition, &mut content)?;
+                let (entries, digest) = addition::read(addition, &mut content, &|bytes| {
+                    self.progress.event(Event::Advanced { layer: index, bytes });
+                })?;
                 let segment = content.done()?;
                 self.progress.event(Event::Finished { layer: index, entries: entries.len() });
                 let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, digest)) });

@@ -6,8 +6,8 @@
 //!            └ ...               └▶ entries ───┴──▶ merge, lowest layer first
 //! ```
 //!
-//! Memory is a few buffers for each layer that is being read, the entries of layers that wait for a lower one, and
-//! the tree.
+//! Memory is a few buffers for each layer that is being read, the windows of zstd (large ones share a budget), the entries
+//! of layers that wait for a lower one, and the tree.
 
 mod buffers;
 pub(crate) mod content;
@@ -17,7 +17,6 @@ mod stations;
 mod step;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, channel};
 
 use banger_ext4::write::{Image, Segment};
@@ -29,7 +28,7 @@ use banger_oci::Layer;
 use self::crew::Crew;
 use crate::addition;
 use crate::error::{Error, LayerError};
-use crate::options::Addition;
+use crate::options::{Addition, Options};
 use crate::progress::{LayerSummary, Progress};
 
 /// Something that becomes a layer of the image.
@@ -46,7 +45,9 @@ impl Input<'_> {
     pub(crate) fn summary(&self) -> LayerSummary {
         match self {
             Input::Layer(layer) => LayerSummary { name: layer.name(), size: layer.size() },
-            Input::Addition(addition) => LayerSummary { name: addition.source.display().to_string(), size: None },
+            Input::Addition(addition) => {
+                LayerSummary { name: addition.source.display().to_string(), size: addition::size(addition) }
+            }
         }
     }
 }
@@ -75,14 +76,14 @@ struct Outcome {
 pub(crate) fn unpack(
     inputs: &[Input<'_>],
     image: &Image,
-    jobs: NonZeroUsize,
+    options: &Options,
     time: Time,
     progress: &dyn Progress,
 ) -> Result<Unpacked, Error> {
-    let crew = Crew::new(inputs, image, jobs.get(), progress);
+    let crew = Crew::new(inputs, image, options, progress);
     let (tree, digests, failure) = std::thread::scope(|scope| {
         let (outcomes, read) = channel();
-        for _ in 0..jobs.get() {
+        for _ in 0..options.jobs.get() {
             let outcomes = outcomes.clone();
             scope.spawn(|| crew.work(outcomes));
         }

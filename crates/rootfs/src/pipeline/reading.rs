@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use banger_ext4::write::Image;
 use banger_oci::Layer;
 
-use super::stations::{Blob, Chunk, Decoded, Decoder, Hasher, Parser};
+use super::stations::{Blob, Chunk, Decoded, Decoder, Hasher, Parser, Windows};
 use super::step::{Done, Step};
 use crate::error::LayerError;
 
@@ -59,11 +59,11 @@ impl<T> Station<T> {
 
 impl Reading {
     /// Opens the blob of a layer whose contents go to `image`.
-    pub(crate) fn open(layer: &Layer, image: &Image) -> Result<Self, LayerError> {
+    pub(crate) fn open(layer: &Layer, image: &Image, windows: &Windows) -> Result<Self, LayerError> {
         let blob = layer.open()?;
         let checker = Hasher::of_blob(&blob, layer);
         Ok(Self {
-            decoder: Station::Free(Box::new(Decoder::new(blob, layer)?)),
+            decoder: Station::Free(Box::new(Decoder::new(blob, layer, windows)?)),
             rest: Station::Ended,
             checker: Station::Free(Box::new(checker)),
             hasher: Station::Free(Box::new(Hasher::of_stream(layer))),
@@ -128,7 +128,8 @@ impl Reading {
         }
     }
 
-    /// Whether nothing can be done before more of the blob has arrived, at the station that reads it.
+    /// Whether nothing can be done at the station that reads the blob before more of it has arrived, or another layer has
+    /// given memory back.
     pub(crate) fn awaits_arrival(&self) -> bool {
         match (&self.decoder, &self.rest) {
             (Station::Free(decoder), _) => !decoder.is_ready(),

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use banger_ext4::write::{ContentWriter, Segment};
-use banger_layers::decompress::Decompressor;
+use banger_layers::decompress::{Decompressor, Limits, WindowBudget};
 use banger_layers::entry::Entries;
 use banger_layers::tar::TarReader;
 use banger_oci::{Algorithm, BlobReader, Digest, Layer, Mismatch, Verifier};
@@ -18,6 +18,22 @@ use crate::error::LayerError;
 
 /// A piece of a blob, or of what it decompresses to.
 pub(crate) type Chunk = Arc<Buffer>;
+
+/// How much memory the decoders of all layers may take for windows of zstd.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    /// The largest window that a frame may have.
+    largest: u64,
+    /// What all that are larger than usual have together: no more than the largest alone.
+    budget: Arc<WindowBudget>,
+}
+
+impl Windows {
+    /// Windows of `largest` bytes, and as much together.
+    pub(crate) fn new(largest: u64) -> Self {
+        Self { largest, budget: Arc::new(WindowBudget::new(largest)) }
+    }
+}
 
 /// Decompresses a blob.
 pub(crate) struct Decoder {
@@ -36,9 +52,11 @@ pub(crate) struct Decoded {
 }
 
 impl Decoder {
-    /// Decompresses a layer's blob.
-    pub(crate) fn new(blob: BlobReader, layer: &Layer) -> Result<Self, LayerError> {
-        let mut decompressor = Decompressor::new(Blob::new(blob)).map_err(banger_layers::Error::from)?;
+    /// Decompresses a layer's blob. It takes large windows of zstd from `windows`.
+    pub(crate) fn new(blob: BlobReader, layer: &Layer, windows: &Windows) -> Result<Self, LayerError> {
+        let limits = Limits { window: windows.largest, ..Limits::default() };
+        let decompressor = Decompressor::with_limits(Blob::new(blob), limits).map_err(banger_layers::Error::from)?;
+        let mut decompressor = decompressor.sharing(Arc::clone(&windows.budget));
         if layer.diff_id().is_some() {
             // The diff ID says all that gzip's CRC can say, and more.
             decompressor = decompressor.without_crc();
@@ -46,9 +64,9 @@ impl Decoder {
         Ok(Self { decompressor, buffers: Buffers::new() })
     }
 
-    /// Whether enough of the blob is here for a step.
+    /// Whether enough of the blob is here for a step, and memory for its window.
     pub(crate) fn is_ready(&self) -> bool {
-        self.decompressor.source().is_ready()
+        self.decompressor.source().is_ready() && !self.decompressor.is_blocked()
     }
 
     /// Decompresses one chunk.
@@ -58,8 +76,9 @@ impl Decoder {
     pub(crate) fn step(mut self: Box<Self>) -> Result<Decoded, Box<(LayerError, Blob)>> {
         let mut buffer = self.buffers.take();
         match buffer.fill(|room| self.decompressor.fill(room)) {
-            Ok(last) => {
+            Ok(short) => {
                 let read = self.decompressor.source_mut().take_read();
+                let last = short && !self.decompressor.is_waiting();
                 let decoder = if last { None } else { Some(self) };
                 Ok(Decoded { chunk: Arc::new(buffer), read, decoder })
             }

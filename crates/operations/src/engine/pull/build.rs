@@ -19,7 +19,7 @@ use banger_store::image::{self, ROOTFS, Row, Stage, Staging};
 use super::artifact::{self, Found, Taken};
 use super::kernel::{self, Chosen};
 use super::{CONFIG, share, stage};
-use crate::access::Access;
+use crate::access::{Access, settings};
 use crate::engine::Engine;
 use crate::engine::watching::step;
 use crate::hints::{self, Asked};
@@ -44,6 +44,8 @@ struct Source<'a> {
     config: Option<Vec<u8>>,
     /// What it is instead, if it was made already.
     artifact: Option<Artifact>,
+    /// The largest window of zstd, where one is set.
+    zstd_window: Option<u64>,
 }
 
 /// Builds an image, or takes it as it is where somebody's banger has made it.
@@ -72,6 +74,7 @@ pub(super) fn pull(
         platform: None,
         config: None,
         artifact: None,
+        zstd_window: settings(&request.registry, &engine.directories)?.zstd_window,
     };
     for _ in 0..ATTEMPTS {
         source.look()?;
@@ -172,7 +175,8 @@ impl Source<'_> {
         directory: &Path,
         observer: &Arc<dyn Observer>,
     ) -> Result<Option<Report>> {
-        let options = options(request, kernel, directory)?;
+        let mut options = options(request, kernel, directory)?;
+        options.zstd_window = self.zstd_window.unwrap_or(options.zstd_window);
         let report = banger_rootfs::build(&|| self.open(), &options, &Telling::new(observer));
         let report = report.map_err(|error| hints::for_build(&error, &self.asked, None))?;
         Ok((report.manifest_digest == self.digest).then_some(report))
