@@ -19,6 +19,7 @@ package_of() { # COMMAND
         depmod | modprobe) echo kmod ;;
         getfattr | setfattr) echo attr ;;
         getfacl | setfacl) echo acl ;;
+        bsdtar) echo libarchive-tools ;;
         script) echo bsdutils ;;
         ssh | ssh-keygen) echo openssh-client ;;
         mount | losetup) echo mount ;;

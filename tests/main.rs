@@ -8,6 +8,8 @@ mod added_files;
 #[cfg(test)]
 mod archives;
 #[cfg(test)]
+mod attributes;
+#[cfg(test)]
 mod boot;
 #[cfg(test)]
 mod cache;
@@ -27,6 +29,8 @@ mod guest;
 mod guest_layer;
 #[cfg(test)]
 mod kernel_modules;
+#[cfg(test)]
+mod layers;
 #[cfg(test)]
 mod login;
 #[cfg(test)]

@@ -10,10 +10,12 @@
 //! - [`entry`]: the list of one layer's entries
 //! - [`merge`]: applying such a list to the tree: the rules of the image specification
 //! - [`tree`]: all names and inodes of the merged image
+//! - [`attributes`]: ACLs and other attributes that mean something only in the whole tree
 //! - [`xattr`]: sets of extended attributes, each stored once
 //! - [`path`]: the bytes of names and paths
 //! - [`limits`]: how much of everything is accepted, and why
 
+pub mod attributes;
 pub mod decompress;
 pub mod entry;
 pub mod error;

@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 use crate::limits;
 
 /// A set of extended attributes in an [`XattrTable`]. Means something together with that table only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct XattrId(u32);
 
 impl XattrId {

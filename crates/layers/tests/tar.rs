@@ -221,6 +221,23 @@ fn xattrs_of_the_overlay_file_system_are_dropped() {
     assert_eq!(layer.xattrs("dir"), [(&b"trusted.other"[..], &b"z"[..])]);
 }
 
+/// As `tar --selinux` has it: without the NUL that ends a label in a file system.
+#[test]
+fn labels_of_selinux_are_attributes() {
+    let label = "system_u:object_r:var_t:s0";
+    let layer = layer([
+        Member::file("rht", "").pax("RHT.security.selinux", label),
+        Member::file("nul", "").pax("RHT.security.selinux", format!("{label}\0")),
+        Member::file("both", "").pax("SCHILY.xattr.security.selinux", "itself").pax("RHT.security.selinux", label),
+        Member::file("none", "").pax("RHT.security.selinux", ""),
+    ]);
+    let value = format!("{label}\0").into_bytes();
+    assert_eq!(layer.xattrs("rht"), [(&b"security.selinux"[..], &value[..])]);
+    assert_eq!(layer.xattrs("nul"), [(&b"security.selinux"[..], &value[..])]);
+    assert_eq!(layer.xattrs("both"), [(&b"security.selinux"[..], &b"itself"[..])]);
+    assert!(layer.xattrs("none").is_empty());
+}
+
 #[test]
 fn xattrs_of_64_kib_and_200_of_them_are_read() {
     let big = vec![0xa5; 64 << 10];
@@ -319,6 +336,27 @@ fn headers_of_unix_v7() {
     assert_eq!(layer.entry("link").kind, Kind::Symlink { target: b"file" });
 }
 
+/// As GNU tar, bsdtar and Python have it: BSD's old tar knew no other way to say it.
+#[test]
+fn a_file_whose_name_ends_in_a_slash_is_a_directory() {
+    let long = format!("{}/", "long/".repeat(60));
+    let layer = layer([
+        Member::file("ustar/", "").mode(0o750).owner(1, 2),
+        Member::new(b'7', "contiguous/"),
+        Member::new(0, "v7/").v7(),
+        Member::file("with data/", "ignored"),
+        Member::file("short", "").pax("path", "pax/"),
+        Member::file(&long, "").gnu(),
+        Member::symlink("link/", "target"),
+        Member::file("file", "content"),
+    ]);
+    let directories = layer.entries.iter().filter(|entry| entry.kind == Kind::Directory);
+    let expected = ["ustar/", "contiguous/", "v7/", "with data/", "pax/", &long];
+    assert_eq!(directories.map(|entry| entry.path).collect::<Vec<_>>(), expected.map(str::as_bytes));
+    assert_eq!((layer.entry("ustar/").mode, layer.entry("ustar/").uid), (0o750, 1));
+    assert_eq!(layer.content("file").bytes, b"content");
+}
+
 #[test]
 fn a_contiguous_file_is_a_file() {
     let layer = layer([Member::new(b'7', "file").data("content")]);
@@ -411,4 +449,25 @@ fn end_blocks_may_be_missing_at_the_end_of_an_entry() {
     let archive = Archive::new().with(Member::file("a", "content"));
     assert_eq!(read(&archive.clone().unfinished()).unwrap().paths(), [b"a"]);
     assert_eq!(read(&archive.raw(&[0; 512]).unfinished()).unwrap().paths(), [b"a"]);
+}
+
+/// What `umoci insert` writes, and whatever else of zeros may be there in place of an end.
+#[test]
+fn what_fills_the_last_block_may_be_missing() {
+    let archive = Archive::new().with(Member::file("a", "content")).unfinished();
+    for end in (519..=1024).chain([1024 + 512 + 100, 1024 + 1024 + 100]) {
+        let mut bytes = archive.clone();
+        bytes.resize(end, 0);
+        let layer = read(&bytes).unwrap();
+        assert_eq!(layer.content("a").bytes, b"content", "{end}");
+    }
+    // An entry that should have no data, and has some.
+    let link = Archive::new().with(Member::symlink("link", "a").data([b'x'; 700])).unfinished();
+    assert_eq!(read(&link[..512 + 700]).unwrap().paths(), [b"link"]);
+    // What could be a header is not missing, and neither is what an extended header is about.
+    for rest in [&b"a"[..], &[0, 0, 1]] {
+        assert!(read(&[&archive, rest].concat()).is_err());
+    }
+    let pax = Archive::new().with(Member::new(b'x', "x").data(pax_record(b"path", b"p"))).unfinished();
+    assert!(read(&pax[..512 + 20]).is_err());
 }

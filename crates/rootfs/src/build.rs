@@ -7,6 +7,7 @@ use banger_ext4::write::Image;
 use banger_layers::entry::Time;
 use std::os::unix::fs::MetadataExt;
 
+use crate::attributes;
 use crate::checksum;
 use crate::content_id::Inputs;
 use crate::disk;
@@ -84,6 +85,7 @@ fn build_from(
         target = target.with_write_back();
     }
     let mut unpacked = pipeline::unpack(&inputs, &target, options, time, progress)?;
+    attributes::complete(&mut unpacked, progress)?;
     let guest::Applied { boot, digests: of_guest } = guest.apply(&mut unpacked, &target, time)?;
     seconds.layers = clock.lap();
 

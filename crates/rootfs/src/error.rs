@@ -74,6 +74,12 @@ pub enum Error {
         /// Why.
         source: Box<LayerError>,
     },
+    /// The attributes of the files could not be completed when all layers were merged.
+    #[error("cannot complete the attributes of the files")]
+    Attributes {
+        /// Why.
+        source: Box<LayerError>,
+    },
     /// An entry of the merged tree does not fit into the file system.
     #[error("{} does not fit into the file system", path.escape_ascii())]
     Entry {
@@ -156,7 +162,7 @@ impl Error {
             | Self::Addition { .. }
             | Self::Architecture { .. } => ErrorKind::Usage,
             Self::Modules(error) => of_modules(error),
-            Self::Guest { source, .. } => source.kind(),
+            Self::Guest { source, .. } | Self::Attributes { source } => source.kind(),
             Self::Io { source, .. } => source.into(),
             Self::Source(error) => error.kind(),
             Self::Layer { source, .. } => source.kind(),

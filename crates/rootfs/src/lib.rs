@@ -9,6 +9,7 @@
 //! - `content_id`: what the bytes depend on, as a digest
 
 mod addition;
+mod attributes;
 mod build;
 pub mod checksum;
 mod content_id;

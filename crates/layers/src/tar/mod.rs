@@ -12,12 +12,13 @@
 //!   headers of a kind before one entry the last counts, and of several records of a key in it.
 //! - **Size**: PAX `size`, then the header's. A link, device, fifo or directory has no data whatever its size says,
 //!   as writers are known that give sizes to these; but where no header (or end) follows, data must, and is skipped.
-//! - **Type**: `7` (contiguous) is a file; `\0` with a name that ends in a slash is a directory; `D` (GNU's
+//! - **Type**: `7` (contiguous) is a file; a file whose name ends in a slash is a directory; `D` (GNU's
 //!   incremental dumps) is a directory whose data is skipped; `V` (a volume's label) is no entry; `X` is `x`. Any
 //!   other flag is an error, multi-volume archives among them, as nobody can know what a layer means by it.
 //! - **Global PAX headers** must be well-formed and have no effect.
 //! - **End**: two zero blocks; what follows is ignored. An archive that just stops is complete if it stops where a
-//!   header could be. One zero block that is neither followed by another nor by the end is an error (GNU tar stops
+//!   header could be, if what follows is zeros that make no block, or if nothing is missing but what fills the last
+//!   block of data: some writers leave that out (`umoci insert`), and Go's reader does not ask for it. One zero block that is neither followed by another nor by the end is an error (GNU tar stops
 //!   there, and loses the rest; others step over it).
 
 mod encoding;

@@ -17,6 +17,7 @@ use tar_core::{
 
 use super::sparse::{Run, push_run};
 use super::{Field, Problem, encoding, number};
+use crate::attributes;
 use crate::entry::Time;
 
 /// Name and value of an extended attribute.
@@ -31,8 +32,10 @@ pub(super) struct Extension<'a> {
     pub(super) uid: Option<u32>,
     pub(super) gid: Option<u32>,
     pub(super) mtime: Option<Time>,
-    /// Full names and values, in the header's order.
+    /// Full names and values, in the header's order; those that are [pending](crate::attributes) too.
     pub(super) xattrs: Vec<Attribute<'a>>,
+    /// A label of SELinux, as `tar --selinux` writes it: without the NUL at its end.
+    pub(super) selinux: Option<&'a [u8]>,
     pub(super) sparse: Sparse<'a>,
 }
 
@@ -77,6 +80,9 @@ impl Sparse<'_> {
     }
 }
 
+/// Key of a label of SELinux in Red Hat's way, which GNU tar and bsdtar have too.
+const RHT_SELINUX: &str = "RHT.security.selinux";
+
 /// Prefix of a key that holds an extended attribute in libarchive's way: its name with `%` escapes, its value in base64.
 const LIBARCHIVE_XATTR: &[u8] = b"LIBARCHIVE.xattr.";
 
@@ -113,6 +119,10 @@ fn apply<'a>(
         let value = encoding::base64_decode(value).ok_or_else(|| Problem::BadXattrValue { name: name.to_vec() })?;
         return attribute(key, name, value.into(), extension);
     }
+    if let Some((name, value)) = attributes::of_record(key, value) {
+        extension.xattrs.push((name.into(), value.into()));
+        return Ok(());
+    }
     let Ok(key) = str::from_utf8(key) else {
         return Ok(());
     };
@@ -129,6 +139,7 @@ fn apply<'a>(
         PAX_MTIME => {
             extension.mtime = (!value.is_empty()).then(|| number::decimal_time(value)).transpose()?;
         }
+        RHT_SELINUX => extension.selinux = (!value.is_empty()).then_some(value),
         PAX_GNU_SPARSE_NAME => sparse.name = name(value, Field::Path)?,
         PAX_GNU_SPARSE_SIZE | PAX_GNU_SPARSE_REALSIZE => {
             sparse.present = true;
@@ -192,9 +203,13 @@ fn attribute<'a>(
     if name.is_empty() || name.contains(&0) {
         return Err(bad_name(key));
     }
-    if !OVERLAY.iter().any(|prefix| name.starts_with(prefix)) {
-        extension.xattrs.push((name, value));
+    if OVERLAY.iter().any(|prefix| name.starts_with(prefix)) {
+        return Ok(());
     }
+    extension.xattrs.push(match attributes::of_xattr(&name) {
+        Some(pending) => (pending.into(), Cow::Borrowed(b"")),
+        None => (name, value),
+    });
     Ok(())
 }
 

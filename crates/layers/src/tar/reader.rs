@@ -61,8 +61,10 @@ enum State {
     SparseMap(MapReader, u64),
     /// Data of the current file: what is left of a run.
     Content,
-    /// So many bytes that mean nothing.
-    Skip(u64),
+    /// So many bytes that mean nothing, and then as many as in [`Padding`](Self::Padding).
+    Skip(u64, u64),
+    /// So many bytes that fill the last block of data. At the end of the archive they may be missing.
+    Padding(u64),
     /// Anything: the archive is over.
     End,
 }
@@ -128,9 +130,13 @@ impl TarReader {
                     }
                     self.next_run(sink, entries)?;
                 }
-                State::Skip(left) => {
+                State::Skip(left, padding) => {
                     let skipped = self.take(&mut chunk, left);
-                    self.skip(left - skipped.len() as u64);
+                    self.skip(left - skipped.len() as u64, padding);
+                }
+                State::Padding(left) => {
+                    let skipped = self.take(&mut chunk, left);
+                    self.skip(0, left - skipped.len() as u64);
                 }
                 State::End => {
                     self.offset += chunk.len() as u64;
@@ -164,11 +170,10 @@ impl TarReader {
         let truncated = Problem::Truncated { end: self.offset };
         let within_entry = match self.state {
             State::End => return Ok(()),
-            State::Header | State::HeaderOrData(_) if self.partial_bytes == 0 => {
-                return self.no_extended_header();
-            }
+            State::Header | State::HeaderOrData(_) if self.is_empty_rest() => return self.no_extended_header(),
+            State::Padding(_) => return self.no_extended_header(),
             State::GnuSparse | State::SparseMap(..) | State::Content | State::HeaderOrData(_) => true,
-            State::Skip(_) => self.extended.offset.is_none(),
+            State::Skip(..) => self.extended.offset.is_none(),
             State::Header | State::Extended(..) => false,
         };
         if within_entry && !self.current.path.is_empty() {
@@ -178,6 +183,11 @@ impl TarReader {
             offset: self.extended.offset.unwrap_or(self.offset - self.partial_bytes as u64),
             problem: truncated,
         })
+    }
+
+    /// Whether the bytes of a last block that is not complete say nothing: there are none, or only zeros.
+    fn is_empty_rest(&self) -> bool {
+        self.partial.iter().take(self.partial_bytes).all(|&byte| byte == 0)
     }
 
     fn no_extended_header(&self) -> Result<(), TarError> {
@@ -211,7 +221,11 @@ impl TarReader {
     fn block<S: ContentSink>(&mut self, block: &Block, sink: &mut S, entries: &mut Entries) -> Result<(), TarError> {
         match self.state {
             State::HeaderOrData(size) if !header::is_zero(block) && header::verify(block).is_err() => {
-                self.skip(padded(size) - BLOCK as u64);
+                // The first block has been read.
+                match size.checked_sub(BLOCK as u64) {
+                    Some(rest) => self.skip(rest, padding(rest)),
+                    None => self.state = State::Header,
+                }
                 Ok(())
             }
             State::GnuSparse => {
@@ -267,17 +281,19 @@ impl TarReader {
                 self.extended.clear();
                 self.current.path.clear();
                 let size = header::size(header).map_err(archive(offset))?;
-                self.skip(padded(size));
+                self.skip(size, padding(size));
                 Ok(())
             }
             _ => self.entry(header, offset, sink, entries),
         }
     }
 
-    fn skip(&mut self, bytes: u64) {
-        self.state = match bytes {
-            0 => State::Header,
-            bytes => State::Skip(bytes),
+    /// What follows are so many bytes that mean nothing, `padding`, and a header.
+    fn skip(&mut self, bytes: u64, padding: u64) {
+        self.state = match (bytes, padding) {
+            (0, 0) => State::Header,
+            (0, padding) => State::Padding(padding),
+            (bytes, padding) => State::Skip(bytes, padding),
         };
     }
 }
@@ -288,7 +304,7 @@ impl fmt::Debug for TarReader {
     }
 }
 
-/// Bytes that data of this size takes in the archive. No size has 64 bits.
-fn padded(size: u64) -> u64 {
-    size.next_multiple_of(BLOCK as u64)
+/// Bytes behind data of this size that fill its last block. No size has 64 bits.
+fn padding(size: u64) -> u64 {
+    size.next_multiple_of(BLOCK as u64) - size
 }

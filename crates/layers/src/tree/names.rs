@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use super::{Attributes, Body, DirentId, DirentSlot, IMPLIED, InodeId, InodeSlot, NONE, Node, Tree, TreeFull};
 use crate::limits;
+use crate::xattr::XattrId;
 
 impl Tree {
     #[expect(clippy::indexing_slicing, reason = "ids are given out by this tree alone, and slots never go away")]
@@ -138,6 +139,13 @@ impl Tree {
     /// Replaces everything of an inode but its kind and what is in it.
     pub(crate) fn describe(&mut self, id: InodeId, attributes: &Attributes) {
         self.slot_mut(id).describe(attributes);
+    }
+
+    /// Gives an inode another set of extended attributes, and another mode.
+    pub(crate) fn set_attributes(&mut self, id: InodeId, xattrs: XattrId, mode: impl FnOnce(u16) -> u16) {
+        let slot = self.slot_mut(id);
+        slot.xattrs = xattrs;
+        slot.mode = slot.mode & !0o7777 | mode(slot.mode) & 0o7777;
     }
 
     /// Gives `inode` the name `name`, which must be free in `dir`.

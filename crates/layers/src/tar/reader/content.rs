@@ -2,7 +2,7 @@
 
 use tar_core::Header;
 
-use super::{State, TarReader, padded};
+use super::{State, TarReader, padding};
 use crate::entry::{Entries, Kind};
 use crate::path::Shown;
 use crate::sink::{ContentSink, NO_CONTENT};
@@ -50,7 +50,7 @@ impl TarReader {
         self.content = Content {
             wanted: !is_whiteout(&self.current.path),
             size: gnu_size.or(extension.sparse.size).unwrap_or(stored),
-            padding: padded(stored) - stored,
+            padding: padding(stored),
             ..Content::default()
         };
         if self.content.wanted {
@@ -126,7 +126,7 @@ impl TarReader {
             if self.content.wanted { sink.finish().map_err(|error| self.sink_error(error))? } else { NO_CONTENT };
         let size = self.content.size;
         self.current.push(Kind::File { content, size }, entries)?;
-        self.skip(self.content.padding);
+        self.skip(0, self.content.padding);
         Ok(())
     }
 

@@ -2,13 +2,16 @@
 
 use tar_core::{EntryType, Header};
 
-use super::{State, TarReader, padded};
+use super::{State, TarReader, padding};
 use crate::entry::{Entries, Entry, Kind, Time};
 use crate::path::Shown;
 use crate::sink::ContentSink;
 use crate::tar::pax::Extension;
 use crate::tar::{Problem, TarError, header, pax};
 use crate::xattr::XattrId;
+
+/// The attribute that is a file's label of SELinux.
+const SELINUX: &[u8] = b"security.selinux";
 
 /// The entry that is being read.
 #[derive(Default)]
@@ -88,9 +91,12 @@ impl TarReader {
         current.gid = extension.gid.map_or_else(|| header::gid(header), Ok)?;
         current.mtime = extension.mtime.map_or_else(|| header::mtime(header), Ok)?;
         current.xattrs = XattrId::EMPTY;
-        if !extension.xattrs.is_empty() {
+        // As the kernel and SELinux's tools have it: with a NUL. An attribute of this name is the label itself.
+        let label = extension.selinux.map(|label| [label.strip_suffix(b"\0").unwrap_or(label), b"\0"].concat());
+        if label.is_some() || !extension.xattrs.is_empty() {
+            let label = label.iter().map(|label| (SELINUX, label.as_slice()));
             let attributes: Vec<(&[u8], &[u8])> =
-                extension.xattrs.iter().map(|(name, value)| (&**name, &**value)).collect();
+                label.chain(extension.xattrs.iter().map(|(name, value)| (&**name, &**value))).collect();
             current.xattrs = entries.intern_xattrs(&attributes).map_err(Problem::XattrsFull)?;
         }
         Ok(())
@@ -113,10 +119,10 @@ impl TarReader {
         });
         let kind = match header.entry_type() {
             EntryType::Regular | EntryType::Continuous => {
-                // The one type flag that V7 had: there, a slash made the directory.
-                if header.as_ustar().typeflag == [0] && self.current.path.ends_with(b"/") {
+                // V7 had no other type flag: there, a slash made the directory. BSD's tar went on with it.
+                if self.current.path.ends_with(b"/") {
                     self.current.push(Kind::Directory, entries)?;
-                    self.skip(padded(size));
+                    self.skip(size, padding(size));
                     return Ok(());
                 }
                 return self.start_file(header, extension, size, sink, entries);
@@ -124,7 +130,7 @@ impl TarReader {
             EntryType::GnuSparse => return self.start_file(header, extension, size, sink, entries),
             EntryType::Other(b'D') => {
                 self.current.push(Kind::Directory, entries)?;
-                self.skip(padded(size));
+                self.skip(size, padding(size));
                 return Ok(());
             }
             EntryType::Directory => Kind::Directory,

@@ -2,7 +2,7 @@
 
 use tar_core::Header;
 
-use super::{State, TarReader, padded};
+use super::{State, TarReader, padding};
 use crate::limits;
 use crate::tar::{BLOCK, Problem, TarError, header, pax};
 
@@ -59,7 +59,7 @@ impl TarReader {
             self.extended.offset.get_or_insert(offset);
         }
         self.extended.buffer(kind).clear();
-        self.content.padding = padded(size) - size;
+        self.content.padding = padding(size);
         self.state = State::Extended(kind, size);
         if size == 0 {
             self.state = State::Header;
@@ -80,7 +80,7 @@ impl TarReader {
                 name.truncate(length.unwrap_or(name.len()));
             }
         }
-        self.skip(self.content.padding);
+        self.skip(0, self.content.padding);
         Ok(())
     }
 }
