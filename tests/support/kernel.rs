@@ -6,7 +6,7 @@ mod made;
 use std::path::Path;
 
 pub(crate) use self::made::cpio as initrd;
-use self::made::module;
+pub(crate) use self::made::module;
 
 /// A kernel for this machine, of that version: a bzImage, or an Image for arm64.
 pub(crate) fn image(version: &str) -> Vec<u8> {

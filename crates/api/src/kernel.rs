@@ -62,13 +62,16 @@ pub struct KernelChoice {
     pub none: bool,
 }
 
-/// `kernel.pull`: fetches a kernel from a catalog.
+/// The name of Debian's kernel for virtual machines in `kernel.pull`.
+pub const DEBIAN: &str = "debian";
+
+/// `kernel.pull`: fetches a kernel from a catalog; `debian` is Debian's newest for virtual machines, by apt where there is apt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PullKernel {
     /// Its name in a catalog.
     pub name: String,
-    /// What to call it here, where not by that name.
+    /// What to call it here, where not by that name; `debian` is called after its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rename: Option<String>,
     /// What it is to run on; this machine's architecture where nothing is said.
@@ -80,9 +83,14 @@ pub struct PullKernel {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportKernel {
-    /// A directory, a Debian package or a kernel archive (`.tar.zst`): an absolute path.
+    /// A directory, a Debian package or a kernel archive (`.tar.zst`): an absolute path. The other packages of the same kernel are
+    /// found beside a package.
     #[schema(value_type = String)]
     pub from: PathBuf,
+    /// Other Debian packages of the same kernel, which are elsewhere: absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub more: Vec<PathBuf>,
     /// What to call it here; its version where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

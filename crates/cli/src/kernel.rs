@@ -6,11 +6,13 @@ use std::sync::Arc;
 use banger_api::catalog::{Offer, What};
 use banger_api::kernel::{ExportKernel, ImportKernel, Kernel, PullKernel, RemoveKernel};
 use banger_api::{ErrorKind, Observer, Problem, Service};
+use banger_store::name::nearest;
 
 use crate::args::{
     KernelCommand, KernelExport, KernelImport, KernelLs, KernelOutput, KernelPull, KernelRm, KernelShow, ServiceOptions,
 };
 use crate::catalog;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::image::{absolute, each, facts};
 use crate::output::{json, print, print_list, say};
@@ -34,7 +36,7 @@ pub(crate) fn run(command: &KernelCommand, options: &ServiceOptions) -> Result<E
 
 fn list(ls: &KernelLs, service: &dyn Service) -> Result<(), Failure> {
     let kernels = service.kernel_list()?;
-    let none = "there is no kernel yet: `banger kernel ls --available` lists those that can be had";
+    let none = "there is no kernel yet: `banger kernel pull debian` gets one";
     print_list(&ls.output, &kernels, |kernel| &kernel.name, table, none)
 }
 
@@ -64,7 +66,13 @@ fn show(show: &KernelShow, service: &dyn Service) -> Result<(), Failure> {
     let kernels = service.kernel_list()?;
     let Some(kernel) = kernels.iter().find(|kernel| kernel.name == show.name) else {
         let problem = Problem::new(ErrorKind::NotFound, format!("there is no kernel {:?}", show.name));
-        return Err(problem.hint("`banger kernel ls` lists those that there are").into());
+        let near = nearest(&show.name, kernels.into_iter().map(|kernel| kernel.name)).into_iter().next();
+        return Err(problem
+            .hint(match near {
+                Some(near) => format!("perhaps {near} is meant"),
+                None => "`banger kernel ls` lists those that are kept here".to_owned(),
+            })
+            .into());
     };
     if show.json { print(&json(kernel)?) } else { print(&text(kernel)) }
 }
@@ -93,7 +101,9 @@ fn pull(pull: &KernelPull, service: &dyn Service) -> Result<(), Failure> {
 }
 
 fn import(import: &KernelImport, service: &dyn Service) -> Result<(), Failure> {
-    let request = ImportKernel { from: absolute(&import.from)?, name: import.name.clone() };
+    let mut files = import.from.iter().map(|file| absolute(file)).collect::<Result<Vec<_>, _>>()?.into_iter();
+    let Some(from) = files.next() else { return Err(Failure::new(Exit::Usage, "--from names no file")) };
+    let request = ImportKernel { from, more: files.collect(), name: import.name.clone() };
     let kernel = service::follow(import.output.quiet, |observer| service.kernel_import(&request, observer))?;
     tell(&kernel, &import.output)
 }

@@ -136,7 +136,7 @@ fn kernels(table: &mut Table) {
     });
     table.job(
         "kernel.pull",
-        "Fetches a kernel from a catalog. The outcome is a `kernel`.",
+        "Fetches a kernel from a catalog, or Debian's by apt. The outcome is a `kernel`.",
         |_, request: &PullKernel| {
             let name = request.rename.as_ref().unwrap_or(&request.name);
             About { subject: name.clone(), product: Some(Product::Kernel(name.clone())) }

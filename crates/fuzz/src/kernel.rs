@@ -27,7 +27,7 @@ pub fn check(data: &[u8]) {
     if let Err(error) = initrd::check(&file) {
         check_messages(&error);
     }
-    match import(&file, &into, &()) {
+    match import(&[&file], &into, &()) {
         Err(error) => check_messages(&error),
         Ok(imported) => {
             let digest = imported.triple.digest(&()).expect("what was imported can be read");

@@ -21,7 +21,7 @@ use crate::open;
 use crate::output::Output;
 use crate::place::make_directory;
 use crate::triple::Triple;
-use crate::unpack::{Choice, Unpack};
+use crate::unpack::{Choice, Taken, Unpack};
 use crate::watch::{Watch, go_on};
 
 /// How the name of an archive ends.
@@ -151,16 +151,22 @@ pub fn unpack(archive: &Path, into: &Path, watch: &dyn Watch) -> Result<()> {
     let scratch = into.join(".contents");
     make_directory(&scratch)?;
     let mut kernel = None;
-    let done = Unpack { archive, into, scratch: &scratch, watch }.run(&mut reader, &mut |entry| {
-        let refused = |reason: &str| Error::entry(archive, entry.path, reason);
-        let name = place_of(entry).map_err(refused)?;
-        if let Some(name) = name.as_ref().filter(|name| Format::ALL.iter().any(|format| format.file_name() == *name))
-            && let Some(other) = kernel.replace(name.clone())
-        {
-            return Err(refused(if other == *name { "the name is there twice" } else { "there is another kernel" }));
-        }
-        Ok(name.map_or(Choice::Ignore, Choice::Take))
-    });
+    let done =
+        Unpack { archive, into, scratch: &scratch, watch }.run(&mut reader, &mut Taken::default(), &mut |entry| {
+            let refused = |reason: &str| Error::entry(archive, entry.path, reason);
+            let name = place_of(entry).map_err(refused)?;
+            if let Some(name) =
+                name.as_ref().filter(|name| Format::ALL.iter().any(|format| format.file_name() == *name))
+                && let Some(other) = kernel.replace(name.clone())
+            {
+                return Err(refused(if other == *name {
+                    "the name is there twice"
+                } else {
+                    "there is another kernel"
+                }));
+            }
+            Ok(name.map_or(Choice::Ignore, Choice::Take))
+        });
     let removed = std::fs::remove_dir_all(&scratch);
     done?;
     removed.map_err(Error::io("remove", &scratch))?;

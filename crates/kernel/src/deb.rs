@@ -2,7 +2,7 @@
 //!
 //! A package is an ar archive: `debian-binary` with the format's version, `control.tar` with what the package says of itself
 //! (deb-control(5)), `data.tar` with its files; both compressed in one of several ways, which their first bytes say. What is
-//! taken is `boot/vmlinuz-VERSION` and the files in `lib/modules/VERSION` or `usr/lib/modules/VERSION`.
+//! taken is `boot/vmlinuz-VERSION` and the files in `lib/modules/VERSION` or `usr/lib/modules/VERSION`, where a kernel may stand too.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
@@ -16,28 +16,37 @@ use banger_layers::tar::TarReader;
 use lzma_rust2::XzReader;
 
 use crate::ar::{ArError, Archive};
+use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::limits::{CONTROL_BYTES, PACKAGE_MEMBERS, TOTAL_BYTES, XZ_MEMORY_KIB};
-use crate::unpack::{Choice, Unpack};
+use crate::unpack::{Choice, Taken, Unpack};
 use crate::watch::Watch;
 use crate::{find, member, open};
 
-/// What a package says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Control {
-    pub(crate) package: String,
-    /// Names of the packages that it depends on: of alternatives the first.
-    pub(crate) depends: Vec<String>,
-}
-
 /// The one version of the format that there is, with any minor number.
 const FORMAT: &str = "2.";
+/// The kernel, where it stands among its modules.
+const KERNEL: &str = "vmlinuz";
 /// Bytes by which a compression is known.
 const MAGIC_BYTES: usize = 6;
 
-/// Unpacks the kernel of a package into a directory, under the names that it has in the package. `scratch` is another directory on the same file
-/// system. Whether there was a kernel is not looked at.
-pub(crate) fn unpack(path: &Path, into: &Path, scratch: &Path, watch: &dyn Watch) -> Result<Control> {
+/// Unpacks what a package has of a kernel into a directory, under the names that it has in the package; a kernel among its modules goes
+/// into `boot`. `scratch` is another directory on the same file system, and `taken` what other packages have put there.
+/// Whether there was a kernel is not looked at.
+pub(crate) fn unpack(path: &Path, into: &Path, scratch: &Path, taken: &mut Taken, watch: &dyn Watch) -> Result<()> {
+    read(path, |_, files| {
+        let unpack = Unpack { archive: path, into, scratch, watch };
+        unpack.run(files, taken, &mut |entry| choose(path, entry))
+    })
+}
+
+/// What a package says of itself. Its files are not read.
+pub(crate) fn control(path: &Path) -> Result<Control> {
+    read(path, |control, _| Ok(control))
+}
+
+/// Reads a package: what it says of itself, and the archive of its files.
+fn read<T>(path: &Path, then: impl FnOnce(Control, &mut dyn Read) -> Result<T>) -> Result<T> {
     let (file, _) = open::file(path)?;
     let of_ar = |error| ar_error(path, error);
     let mut ar = Archive::new(BufReader::with_capacity(256 << 10, file)).map_err(of_ar)?;
@@ -54,9 +63,7 @@ pub(crate) fn unpack(path: &Path, into: &Path, scratch: &Path, watch: &dyn Watch
             control = Some(read_control(path, &mut *decompress(path, &mut ar)?)?);
         } else if is_part(&member.name, "data.tar") {
             let control = control.ok_or_else(|| Error::damaged(path, "its files come before its control archive"))?;
-            let unpack = Unpack { archive: path, into, scratch, watch };
-            unpack.run(&mut *decompress(path, &mut ar)?, &mut |entry| choose(path, entry))?;
-            return Ok(control);
+            return then(control, &mut *decompress(path, &mut ar)?);
         } else if !member.name.starts_with('_') {
             return Err(Error::damaged(path, format!("it has an unknown part {}", member.name)));
         }
@@ -117,6 +124,7 @@ fn choose(archive: &Path, entry: &Entry<'_>) -> Result<Choice> {
     };
     match entry.kind {
         Kind::Directory => Ok(Choice::Ignore),
+        Kind::File { .. } if below == KERNEL => Ok(Choice::Take(format!("boot/vmlinuz-{version}"))),
         // To the sources, which are in another package.
         Kind::Symlink { .. } if matches!(below, "build" | "source") => Ok(Choice::Ignore),
         Kind::File { .. } if member::name(below).is_some() => {
@@ -146,32 +154,6 @@ fn read_control(path: &Path, reader: &mut dyn Read) -> Result<Control> {
     let content = content.ok_or_else(|| Error::damaged(path, "it does not say which package it is"))?;
     Control::parse(&String::from_utf8_lossy(content))
         .ok_or_else(|| Error::damaged(path, "it does not say which package it is"))
-}
-
-impl Control {
-    /// Reads a paragraph of fields (deb822(5)); none where there is no name.
-    fn parse(text: &str) -> Option<Self> {
-        let field = |name: &str| {
-            let mut lines = text
-                .lines()
-                .skip_while(|line| !line.split_once(':').is_some_and(|(known, _)| known.eq_ignore_ascii_case(name)));
-            let mut value = lines.next()?.split_once(':')?.1.to_owned();
-            for more in lines.take_while(|line| line.starts_with([' ', '\t'])) {
-                value.push_str(more);
-            }
-            Some(value.trim().to_owned())
-        };
-        let is_name = |name: &str| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-        };
-        let package = field("Package").filter(|name| is_name(name))?;
-        let depends = field("Depends").unwrap_or_default();
-        let first = |group: &str| {
-            let name = group.split('|').next()?.split(['(', ':', '[']).next()?.trim();
-            is_name(name).then(|| name.to_owned())
-        };
-        Some(Self { package, depends: depends.split(',').filter_map(first).collect() })
-    }
 }
 
 /// Contents of control files, in memory: their archive is there too.
@@ -216,33 +198,5 @@ impl ContentSink for Texts {
 
     fn finish(&mut self) -> io::Result<u32> {
         u32::try_from(self.texts.len().saturating_sub(1)).map_err(io::Error::other)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_package_says_of_itself() {
-        type Case = (&'static str, Option<(&'static str, &'static [&'static str])>);
-        let table: [Case; 6] = [
-            ("Package: linux-image-6.1.0\n", Some(("linux-image-6.1.0", &[]))),
-            (
-                "Package: meta\nVersion: 1\nDepends: linux-image-6.1.0:amd64 (= 6.1.1-1), a | b,\n c [amd64]\nDescription: x\n",
-                Some(("meta", &["linux-image-6.1.0", "a", "c"])),
-            ),
-            ("package:  x \ndepends:\n y,\n z\n", Some(("x", &["y", "z"]))),
-            ("Description: none\n Package: hidden\n", None),
-            ("Package: a b\n", None),
-            ("", None),
-        ];
-        for (text, expected) in table {
-            let expected = expected.map(|(package, depends)| Control {
-                package: package.to_owned(),
-                depends: depends.iter().map(|name| (*name).to_owned()).collect(),
-            });
-            assert_eq!(Control::parse(text), expected, "{text:?}");
-        }
     }
 }

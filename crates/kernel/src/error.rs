@@ -182,6 +182,39 @@ pub enum Error {
         /// Packages with kernels that it depends on: it is a metapackage then.
         dependencies: Vec<String>,
     },
+    /// It is a Debian package of a kernel whose other packages are not there.
+    #[error("the kernel {kernel} comes in several packages, and beside {} there is no {}", path.display(), missing.join(", no "))]
+    MissingPackages {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's version.
+        kernel: String,
+        /// Names of the packages that are missing.
+        missing: Vec<String>,
+    },
+    /// Two packages of one kernel are of different versions.
+    #[error("{} is of the version {found}, and {} needs {wanted}", path.display(), by.display())]
+    PackageVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+        /// The file of the package that needs another one.
+        by: PathBuf,
+        /// The version that it needs.
+        wanted: String,
+    },
+    /// Several files were named, and one of them is no Debian package.
+    #[error("of several files each must be a Debian package, and {} looks like {looks}", path.display())]
+    NoPackage {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like.
+        looks: String,
+    },
+    /// No file was named.
+    #[error("no file is named that a kernel could be in")]
+    NothingNamed,
     /// There is no kernel in a directory.
     #[error("there is no kernel in {}", directory.display())]
     NoKernelInDirectory {
@@ -243,9 +276,9 @@ impl Error {
             Self::Io { source, .. } | Self::Modules(banger_kmod::Error::Io { source, .. }) => source.into(),
             Self::Decompress { source: DecompressError::Read { source, .. }, .. } => source.into(),
             Self::Import { source, .. } => source.kind(),
-            Self::NoKernelInDirectory { .. } | Self::Modules(banger_kmod::Error::NoModules { .. }) => {
-                ErrorKind::NotFound
-            }
+            Self::NoKernelInDirectory { .. }
+            | Self::MissingPackages { .. }
+            | Self::Modules(banger_kmod::Error::NoModules { .. }) => ErrorKind::NotFound,
             Self::NotAFile { .. }
             | Self::NotAKernel { .. }
             | Self::Wrapped { .. }
@@ -258,6 +291,9 @@ impl Error {
             | Self::NoKernelInPackage { .. }
             | Self::SeveralKernels { .. }
             | Self::NoSource { .. }
+            | Self::PackageVersion { .. }
+            | Self::NoPackage { .. }
+            | Self::NothingNamed
             | Self::Name { .. } => ErrorKind::Usage,
             Self::Damaged { .. }
             | Self::Limit { .. }
@@ -287,9 +323,20 @@ impl Error {
                 let version = versions.last().map_or("VERSION", String::as_str);
                 format!("name one of them: {}", directory.join(version).display())
             }
-            Self::NoKernelInPackage { dependencies, .. } => {
-                format!("get it with `apt-get download {}`, and import that", dependencies.first()?)
+            Self::NoKernelInPackage { dependencies, .. } => format!(
+                "`banger kernel pull debian` gets Debian's kernel with all its packages; `apt-get download {}` gets the package \
+                 that has this one, or depends on those that do",
+                dependencies.first()?
+            ),
+            Self::MissingPackages { path, missing, .. } => {
+                let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                format!(
+                    "put them beside it with `cd {} && apt-get download {}`, and import it again",
+                    directory.unwrap_or(Path::new(".")).display(),
+                    missing.join(" ")
+                )
             }
+            Self::PackageVersion { .. } => "import packages of one version".to_owned(),
             Self::NoKernelInDirectory { .. } => {
                 "what is sought is vmlinux, bzImage, Image or vmlinuz in it, or vmlinuz-VERSION in it or in its boot directory"
                     .to_owned()

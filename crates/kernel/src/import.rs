@@ -1,4 +1,4 @@
-//! Takes a kernel from where it is, with what belongs to it: a directory, a Debian package, a kernel archive.
+//! Takes a kernel from where it is, with what belongs to it: a directory, Debian packages, a kernel archive.
 //!
 //! What comes of it is complete: an Image that was compressed is unpacked, and where the indexes of the modules are missing, as in a package,
 //! they are made (depmod(8) would do it when the package is installed).
@@ -13,10 +13,12 @@ use crate::error::{Error, Result};
 use crate::find::{self, Found};
 use crate::image::{Seen, look_at};
 use crate::limits::HEAD_BYTES;
+use crate::packages::Package;
 use crate::place::{Means, make_directory, place, set_mode};
 use crate::triple::{Triple, check};
+use crate::unpack::Taken;
 use crate::watch::{Watch, go_on};
-use crate::{ar, archive, deb, looks, open};
+use crate::{ar, archive, deb, looks, open, packages};
 
 /// A kernel that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,19 +31,24 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// Puts the kernel that is in `from` into the directory `into`, which is there and empty, as [`place`] does. After an error what is there is of
-/// no use.
+/// Puts the kernel that is in `from` into the directory `into`, which is there and empty, as [`place`] does: a directory, an archive, or
+/// one or more Debian packages of the same kernel, to which those beside them that it needs are added. After an error the
+/// content of `into` is of no use.
 ///
 /// # Errors
-/// It cannot be read, is none of what a kernel comes in, is damaged, has no kernel or several; or the files cannot be written.
-pub fn import(from: &Path, into: &Path, watch: &dyn Watch) -> Result<Imported> {
-    if from.is_dir() {
-        let triple = take(find::kernel(from)?, Means::Copy, into, watch)?;
+/// It cannot be read, is none of what a kernel comes in, is damaged, has no kernel or several; a package of it is missing; or the files
+/// cannot be written.
+pub fn import<P: AsRef<Path>>(from: &[P], into: &Path, watch: &dyn Watch) -> Result<Imported> {
+    let from: Vec<&Path> = from.iter().map(AsRef::as_ref).collect();
+    if let [directory] = &from[..]
+        && directory.is_dir()
+    {
+        let triple = take(find::kernel(directory)?, Means::Copy, into, watch)?;
         return finish(triple, Vec::new(), watch);
     }
     let scratch = into.join(".unpacked");
     make_directory(&scratch)?;
-    let (triple, notes) = unpack(from, &scratch, into, watch)?;
+    let (triple, notes) = unpack(&from, &scratch, into, watch)?;
     std::fs::remove_dir_all(&scratch).map_err(Error::io("remove", &scratch))?;
     finish(triple, notes, watch)
 }
@@ -53,51 +60,86 @@ pub fn name(version: &str) -> String {
     "linux-".chars().chain(version.chars().map(usual)).take(127).collect()
 }
 
-fn unpack(from: &Path, scratch: &Path, into: &Path, watch: &dyn Watch) -> Result<(Triple, Vec<String>)> {
-    let (file, _) = open::file(from)?;
-    let head = open::head(&file, from)?;
+fn unpack(from: &[&Path], scratch: &Path, into: &Path, watch: &dyn Watch) -> Result<(Triple, Vec<String>)> {
     let files = scratch.join("files");
     make_directory(&files)?;
-    let inside = |error| match error {
-        Error::Cancelled => Error::Cancelled,
-        error => Error::Import { path: from.to_owned(), source: Box::new(error) },
-    };
-    if head.starts_with(ar::MAGIC) {
-        let contents = scratch.join("contents");
-        make_directory(&contents)?;
-        let control = deb::unpack(from, &files, &contents, watch)?;
-        let found = find::kernel(&files).map_err(|error| of_package(error, from, &control))?;
-        let mut notes = Vec::new();
-        if found.modules.is_none() {
-            let others = control.depends.iter().filter(|name| name.starts_with("linux-modules-"));
-            let others: Vec<&str> = others.map(String::as_str).collect();
-            notes.push(match others[..] {
-                [] => format!("the package {} has a kernel, but no modules", control.package),
-                [..] => format!("the package {} has no modules; they are in {}", control.package, others.join(", ")),
-            });
-        }
-        return Ok((take(found, Means::Link, into, watch).map_err(inside)?, notes));
+    let mut heads = Vec::new();
+    for path in from {
+        let (file, _) = open::file(path)?;
+        heads.push(open::head(&file, path)?);
     }
+    if heads.iter().all(|head| head.starts_with(ar::MAGIC)) {
+        return of_packages(from, scratch, &files, into, watch);
+    }
+    // The first that is no package: of several, that is one too many.
+    let mut others = from.iter().copied().zip(&heads).filter(|(_, head)| !head.starts_with(ar::MAGIC));
+    let Some((path, head)) = others.next() else { return Err(Error::NothingNamed) };
     // Not all that begins like this is an archive: it may be a kernel.
-    if head.starts_with(b"\x28\xb5\x2f\xfd") && look_at(from).is_err() {
-        archive::unpack(from, &files, watch)?;
+    if head.starts_with(b"\x28\xb5\x2f\xfd") && look_at(path).is_err() && from.len() == 1 {
+        archive::unpack(path, &files, watch)?;
         let triple = find::kernel(&files).and_then(|found| take(found, Means::Link, into, watch));
-        return Ok((triple.map_err(inside)?, Vec::new()));
+        return Ok((triple.map_err(inside(path))?, Vec::new()));
     }
-    let looks = match look_at(from) {
+    let looks = match look_at(path) {
         Ok(_) => "a kernel alone: name the directory that it is in".to_owned(),
-        Err(_) => looks::like(head.get(..HEAD_BYTES).unwrap_or(&head)),
+        Err(_) => looks::like(head.get(..HEAD_BYTES).unwrap_or(head)),
     };
-    Err(Error::NoSource { path: from.to_owned(), looks })
+    Err(match from {
+        [_] => Error::NoSource { path: path.to_owned(), looks },
+        [..] => Error::NoPackage { path: path.to_owned(), looks },
+    })
+}
+
+/// Takes the kernel of Debian packages.
+fn of_packages(
+    from: &[&Path],
+    scratch: &Path,
+    files: &Path,
+    into: &Path,
+    watch: &dyn Watch,
+) -> Result<(Triple, Vec<String>)> {
+    let packages = packages::gather(from)?;
+    let Some(first) = packages.first() else { return Err(Error::NothingNamed) };
+    let contents = scratch.join("contents");
+    make_directory(&contents)?;
+    let mut taken = Taken::default();
+    for package in &packages {
+        deb::unpack(&package.path, files, &contents, &mut taken, watch)?;
+    }
+    let found = find::kernel(files).map_err(|error| of_package(error, first))?;
+    let mut notes = Vec::new();
+    if found.modules.is_none() {
+        let depends = packages.iter().flat_map(|package| packages::of_kernel(&package.control));
+        let others = depends.map(|other| other.package.as_str()).filter(|name| name.starts_with("linux-modules-"));
+        let (package, others) = (&first.control.package, others.collect::<Vec<_>>());
+        notes.push(match others[..] {
+            [] => format!("the package {package} has a kernel, but no modules"),
+            [..] => format!(
+                "the package {package} has no modules; they are in {}: `apt-get download {}` beside it, and import it again",
+                others.join(", "),
+                others.join(" ")
+            ),
+        });
+    }
+    Ok((take(found, Means::Link, into, watch).map_err(inside(&first.path))?, notes))
+}
+
+/// Says of an error that it is about what is in a package or an archive.
+fn inside(path: &Path) -> impl FnOnce(Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |error| match error {
+        Error::Cancelled => Error::Cancelled,
+        error => Error::Import { path, source: Box::new(error) },
+    }
 }
 
 /// What it means that a package has no kernel, or several.
-fn of_package(error: Error, path: &Path, control: &deb::Control) -> Error {
-    let path = path.to_owned();
+fn of_package(error: Error, package: &Package) -> Error {
+    let (path, control) = (package.path.clone(), &package.control);
     match error {
         Error::NoKernelInDirectory { .. } => {
-            let dependencies =
-                control.depends.iter().filter(|name| name.starts_with("linux-image-")).cloned().collect();
+            let depends = packages::of_kernel(control).map(|other| other.package.clone());
+            let dependencies = depends.filter(|name| name.starts_with("linux-image-")).collect();
             Error::NoKernelInPackage { path, package: control.package.clone(), dependencies }
         }
         Error::SeveralKernels { kernels, .. } => Error::SeveralKernels { path, kernels },

@@ -4,13 +4,14 @@
 //! - [`triple`]: a kernel with its initial RAM disk and its modules, checked to belong together; [`place`]: puts it into a directory
 //! - [`archive`]: a kernel in one file (`.tar.zst`), written and read
 //! - [`mod@import`]: a kernel from a directory, a Debian package or an archive; [`find`]: where directories have kernels
-//! - [`ar`]: the archives that Debian packages are
+//! - [`ar`]: the archives that Debian packages are; [`control`]: what a package says of itself; [`packages`]: those that one kernel comes in
 //! - [`limits`]: how much of everything is accepted, and why
 //!
 //! All of it is foreign: nothing here panics, follows a path out of where it belongs, or takes more than the limits say.
 
 pub mod ar;
 pub mod archive;
+pub mod control;
 mod deb;
 mod error;
 pub mod find;
@@ -22,6 +23,7 @@ mod looks;
 mod member;
 mod open;
 mod output;
+pub mod packages;
 mod payload;
 pub mod place;
 #[cfg(test)]

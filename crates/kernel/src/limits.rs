@@ -27,6 +27,8 @@ pub const CONTROL_BYTES: u64 = 16 << 20;
 pub const ENTRIES: usize = 2 * FILES;
 /// Members of a package before the one with the files: there are two, and what others add begins with `_`.
 pub const PACKAGE_MEMBERS: usize = 16;
+/// Packages of one kernel: Debian's come in four, and metapackages may be named with them.
+pub const KERNEL_PACKAGES: usize = 16;
 /// Memory that the decompressor for xz may use, in KiB: `xz -9` needs 64 MiB.
 pub const XZ_MEMORY_KIB: u32 = 128 << 10;
 /// Names in a directory in which a kernel is sought: `/boot` has some twenty.

@@ -48,10 +48,11 @@ impl Unpack<'_> {
     pub(crate) fn run(
         &self,
         reader: &mut dyn Read,
+        taken: &mut Taken,
         choose: &mut dyn FnMut(&Entry<'_>) -> Result<Choice>,
     ) -> Result<()> {
-        let mut places = Places { unpack: self, files: HashSet::new(), directories: HashSet::new(), entries: 0 };
-        let mut sink = Contents { unpack: self, current: None, files: 0, total: 0 };
+        let mut sink = Contents { unpack: self, current: None, files: 0, total: taken.total };
+        let mut places = Places { unpack: self, taken, entries: 0 };
         let (mut tar, mut entries) = (TarReader::new(), Entries::new());
         let mut buffer = vec![0; CHUNK];
         loop {
@@ -73,6 +74,7 @@ impl Unpack<'_> {
                 break;
             }
         }
+        places.taken.total = sink.total;
         let is_over = tar.is_over();
         tar.finish().map_err(|error| self.tar_error(error))?;
         if is_over { Ok(()) } else { Err(Error::damaged(self.archive, "the archive in it has no end")) }
@@ -119,11 +121,19 @@ fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Which names are taken.
-struct Places<'a> {
-    unpack: &'a Unpack<'a>,
+/// Names that are taken in a directory, by one archive or by several.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
     files: HashSet<String>,
     directories: HashSet<String>,
+    /// Bytes in the archives.
+    total: u64,
+}
+
+/// Where the entries of one archive go.
+struct Places<'a> {
+    unpack: &'a Unpack<'a>,
+    taken: &'a mut Taken,
     entries: usize,
 }
 
@@ -156,19 +166,19 @@ impl Places<'_> {
 
     fn note(&mut self, entry: &Entry<'_>, name: &str) -> Result<()> {
         let twice = || Error::entry(self.unpack.archive, entry.path, "the name is there twice");
-        if self.directories.contains(name) {
+        if self.taken.directories.contains(name) {
             return Err(twice());
         }
         for (slash, _) in name.match_indices('/') {
             let above = name.get(..slash).unwrap_or_default();
-            if self.files.contains(above) {
+            if self.taken.files.contains(above) {
                 return Err(twice());
             }
-            if !self.directories.contains(above) {
-                self.directories.insert(above.to_owned());
+            if !self.taken.directories.contains(above) {
+                self.taken.directories.insert(above.to_owned());
             }
         }
-        if self.files.insert(name.to_owned()) { Ok(()) } else { Err(twice()) }
+        if self.taken.files.insert(name.to_owned()) { Ok(()) } else { Err(twice()) }
     }
 }
 

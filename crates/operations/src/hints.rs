@@ -126,10 +126,17 @@ pub fn for_build(error: &Error, asked: &Asked<'_>, output: Option<&Path>) -> Pro
         Error::Io { source, path, .. } => output.and_then(|output| for_io(source, path, output)).into_iter().collect(),
         Error::Source(error) => for_source_error(error, asked),
         Error::Layer { source: layer, .. } => for_layer(layer, asked),
-        Error::Architecture { found, .. } => vec![format!(
-            "--guest none builds the image as it is; to boot it, take a banger that is built for {}",
-            found.architecture()
-        )],
+        Error::Architecture { found, agent } => {
+            // An image that is kept here has a kernel too, unless none is wanted.
+            let option = if output.is_some() { "--guest none" } else { "--guest none --no-kernel" };
+            vec![
+                format!("--platform linux/{agent} takes the image for this machine, where there is one"),
+                format!(
+                    "{option} takes the image as it is; to boot it, take a banger that is built for {}",
+                    found.architecture()
+                ),
+            ]
+        }
         Error::Modules(banger_kmod::Error::NoModules { below: Some(below), .. }) => {
             vec![format!("name the directory of one kernel's modules, such as {}", below.display())]
         }

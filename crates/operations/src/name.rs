@@ -15,7 +15,7 @@ const ENDINGS: [&str; 6] = [".tar", ".gz", ".tgz", ".zst", ".oci", ".docker"];
 
 /// A name for an image that comes from there: `debian-bookworm` for `docker.io/library/debian:bookworm`. None where nothing
 /// names it.
-pub(crate) fn derive(origin: &Origin) -> Option<String> {
+pub fn derive(origin: &Origin) -> Option<String> {
     let text = match origin {
         Origin::Demo => "demo".to_owned(),
         Origin::Registry(reference) => of_reference(reference),

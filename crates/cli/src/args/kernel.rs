@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{ArgAction, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
 
 use super::{ArchiveOutput, ListOutput, RemoveOutput};
@@ -18,19 +18,27 @@ Examples:
   banger kernel ls --json | jq -r .version";
 
 const PULL_HELP: &str = "\
+`debian` is Debian's newest kernel for virtual machines. apt downloads and checks it, where there is
+apt; it need not run as root, and nothing is installed. Elsewhere it is a kernel that banger's own
+catalog names. It is called after its version, unless --name says otherwise.
+
 Examples:
+  banger kernel pull debian
   banger kernel ls --available
-  banger kernel pull linux-6.1
-  banger kernel pull linux-6.1 --name stable --arch arm64";
+  banger kernel pull mine --name stable --arch arm64";
 
 const IMPORT_HELP: &str = "\
 FROM is a Debian package (linux-image-VERSION_*.deb), an archive that `banger kernel export`
 wrote, or a directory: with vmlinux, bzImage or Image, and perhaps initrd.img and modules/; or
 with boot/ and lib/modules/, as a package unpacks.
 
+A kernel may come in several packages: linux-image-VERSION, linux-binary-VERSION,
+linux-modules-VERSION and linux-base-VERSION. Name any of them, and the others are found beside it;
+or name each. `banger kernel pull debian` gets all packages of Debian's kernel.
+
 Examples:
-  apt-get download linux-image-6.1.0-18-cloud-amd64
-  banger kernel import --from linux-image-6.1.0-18-cloud-amd64_6.1.76-1_amd64.deb
+  banger kernel import --from linux-image-*.deb
+  banger kernel import --from a/linux-binary-*.deb --from b/linux-modules-*.deb
   banger kernel import --from /boot --name host
   banger kernel import --from ./build --name mine";
 
@@ -38,13 +46,13 @@ const EXPORT_HELP: &str = "\
 The file is called NAME-DIGEST.tar.zst; `banger catalog add` puts it into a catalog.
 
 Examples:
-  banger kernel export linux-6.1 -o /srv/images";
+  banger kernel export mine -o /srv/images";
 
 const RM_HELP: &str = "\
 Images that were made with a kernel keep theirs.
 
 Examples:
-  banger kernel rm linux-6.1";
+  banger kernel rm mine";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = KERNEL_HELP, arg_required_else_help = false)]
@@ -62,7 +70,7 @@ pub(crate) enum KernelCommand {
     /// Show all that is known of a kernel
     #[command(alias = "inspect")]
     Show(KernelShow),
-    /// Fetch a kernel from a catalog
+    /// Fetch Debian's kernel, or one from a catalog
     Pull(KernelPull),
     /// Take a kernel from files of this machine
     Import(KernelImport),
@@ -98,11 +106,11 @@ pub(crate) struct KernelShow {
 #[derive(Debug, clap::Args)]
 #[command(after_help = PULL_HELP)]
 pub(crate) struct KernelPull {
-    /// Its name in a catalog
+    /// `debian`, or its name in a catalog
     #[arg(value_name = "NAME")]
     pub(crate) kernel: String,
 
-    /// What to call it here [default: as in the catalog]
+    /// What to call it here [default: as in the catalog; `debian` is called after its version]
     #[arg(long = "name", value_name = "NAME")]
     pub(crate) rename: Option<String>,
 
@@ -117,9 +125,9 @@ pub(crate) struct KernelPull {
 #[derive(Debug, clap::Args)]
 #[command(after_help = IMPORT_HELP)]
 pub(crate) struct KernelImport {
-    /// Where it is taken from (see below)
-    #[arg(long, value_name = "FROM")]
-    pub(crate) from: PathBuf,
+    /// Where it is taken from (see below); can be repeated for several packages
+    #[arg(long, value_name = "FROM", required = true, num_args = 1.., action = ArgAction::Append)]
+    pub(crate) from: Vec<PathBuf>,
 
     /// What to call it here [default: its version]
     #[arg(long)]

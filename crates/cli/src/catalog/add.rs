@@ -99,7 +99,7 @@ impl Facts {
         let facts = match bundle::read(&file, scratch.path(), watching) {
             Ok(extracted) => Self::of_bundle(extracted.manifest),
             Err(banger_catalog::Error::Cancelled) => return Err(Problem::cancelled()),
-            Err(not_bundle) => match import(path, scratch.path(), watching) {
+            Err(not_bundle) => match import(&[path], scratch.path(), watching) {
                 Ok(imported) => Self::of_kernel(imported),
                 Err(banger_kernel::Error::Cancelled) => return Err(Problem::cancelled()),
                 Err(not_kernel) => return Err(neither(path, of_catalog(&not_bundle), of_kernel(&not_kernel))),

@@ -50,7 +50,7 @@ fn everything_can_be_asked() {
     assert_eq!(client.image_list().unwrap().len(), 2);
     let kernel = PullKernel { name: "k".into(), rename: None, architecture: None };
     assert_eq!(client.kernel_pull(&kernel, &observer).unwrap().name, "k");
-    let import = ImportKernel { from: "/k".into(), name: Some("l".into()) };
+    let import = ImportKernel { from: "/k".into(), more: vec!["/m".into()], name: Some("l".into()) };
     assert_eq!(client.kernel_import(&import, &observer).unwrap().name, "l");
     let archive = ExportKernel { name: "k".into(), directory: "/d".into() };
     assert_eq!(client.kernel_export(&archive, &observer).unwrap().size, 1);

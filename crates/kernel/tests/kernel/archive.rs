@@ -89,7 +89,7 @@ fn archives_of_others_are_read_too_and_completed() {
         let tar = format!("--format={format}");
         run("tar", &["--zstd", "--sparse", &tar, "-cf", "../k.tar.zst", "."], &source);
         let into = empty(directory.path(), &format!("into-{number}"));
-        let imported = import(&directory.path().join("k.tar.zst"), &into, &()).unwrap();
+        let imported = import(&[&directory.path().join("k.tar.zst")], &into, &()).unwrap();
         assert_eq!(imported.name.as_deref(), Some("linux-6.1.0-9-test-1"));
         assert_eq!(imported.triple.initrd.as_deref(), Some(&*into.join("initrd.img")));
         let dep = std::fs::read_to_string(into.join("modules/modules.dep")).unwrap();

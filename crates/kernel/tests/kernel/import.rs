@@ -24,13 +24,13 @@ fn directories_are_copied_and_completed() {
         write(&source, &[(&format!("lib/modules/{VERSION}/{name}"), content.as_bytes())]);
     }
     let into = empty(directory.path(), "into");
-    let imported = import(&source, &into, &()).unwrap();
+    let imported = import(&[&source], &into, &()).unwrap();
     assert_eq!(imported.triple.initrd.as_deref(), Some(&*into.join("initrd.img")));
     assert_eq!(std::fs::read_to_string(into.join("modules/modules.dep")).unwrap(), "kernel/a.ko:\n");
     assert!(!into.join("modules/modules.symbols").exists(), "it was about other modules");
     // What is complete is taken as it is.
     std::fs::create_dir(directory.path().join("again")).unwrap();
-    let again = import(&into, &directory.path().join("again"), &()).unwrap();
+    let again = import(&[&into], &directory.path().join("again"), &()).unwrap();
     assert_eq!(files(&directory.path().join("again")), files(&into));
     assert_eq!(again.triple.digest(&()).unwrap(), imported.triple.digest(&()).unwrap());
     // And the source is what it was.
@@ -44,7 +44,7 @@ fn an_image_that_is_compressed_is_unpacked() {
     let source = empty(directory.path(), "source");
     write(&source, &[("vmlinuz-6.1.0-arm64", &gzip(&image("6.1.0-arm64")))]);
     let into = empty(directory.path(), "into");
-    let imported = import(&source, &into, &()).unwrap();
+    let imported = import(&[&source], &into, &()).unwrap();
     assert_eq!((imported.triple.format, imported.triple.architecture), (Format::Image, "arm64"));
     assert_eq!(imported.name.as_deref(), Some("linux-6.1.0-arm64"));
     assert_eq!(std::fs::read(into.join("Image")).unwrap(), image("6.1.0-arm64"));
@@ -56,7 +56,7 @@ fn a_kernel_that_does_not_say_its_version_has_no_name() {
     let directory = tempfile::tempdir().unwrap();
     let source = empty(directory.path(), "source");
     write(&source, &[("bzImage", &bzimage("?"))]);
-    let imported = import(&source, &empty(directory.path(), "into"), &()).unwrap();
+    let imported = import(&[&source], &empty(directory.path(), "into"), &()).unwrap();
     assert_eq!((imported.name, imported.triple.version), (None, None));
 }
 
@@ -78,18 +78,18 @@ fn what_has_no_kernel_in_it_is_refused_for_what_it_is() {
     ] {
         write(top, &[(name, &content)]);
         let into = tempfile::tempdir().unwrap();
-        let error = import(&top.join(name), into.path(), &()).unwrap_err();
+        let error = import(&[&top.join(name)], into.path(), &()).unwrap_err();
         assert!(error.to_string().ends_with(&expected), "{error}");
         assert_eq!(error.kind(), ErrorKind::Usage);
     }
     let into = tempfile::tempdir().unwrap();
-    assert_eq!(import(&top.join("gone"), into.path(), &()).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(import(&[&top.join("gone")], into.path(), &()).unwrap_err().kind(), ErrorKind::NotFound);
     let into = tempfile::tempdir().unwrap();
-    assert!(matches!(import(Path::new("/dev/null"), into.path(), &()), Err(Error::NotAFile { .. })));
+    assert!(matches!(import(&[Path::new("/dev/null")], into.path(), &()), Err(Error::NotAFile { .. })));
     std::fs::create_dir(top.join("none")).unwrap();
-    let error = import(&top.join("none"), into.path(), &()).unwrap_err();
+    let error = import(&[&top.join("none")], into.path(), &()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     write(top, &[("none/vmlinuz", b"#!/bin/sh\n")]);
-    let error = import(&top.join("none"), into.path(), &()).unwrap_err().to_string();
+    let error = import(&[&top.join("none")], into.path(), &()).unwrap_err().to_string();
     assert!(error.ends_with("none/vmlinuz is no Linux kernel: it looks like a script"), "{error}");
 }

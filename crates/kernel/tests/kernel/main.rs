@@ -10,6 +10,7 @@
 mod archive;
 mod import;
 mod package;
+mod packages;
 #[path = "../../src/testing/mod.rs"]
 mod testing;
 

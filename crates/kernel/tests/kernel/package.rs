@@ -55,7 +55,7 @@ fn a_kernel_comes_out_of_a_package_of_any_compression() {
         with_kernel(&root, modules);
         let package = build(&root, compression);
         let into = empty(directory.path(), "into");
-        let imported = import(&package, &into, &()).unwrap();
+        let imported = import(&[&package], &into, &()).unwrap();
         let triple = imported.triple;
         assert_eq!(imported.name.as_deref(), Some("linux-6.1.0-9-test-1"));
         assert_eq!(imported.notes, Vec::<String>::new());
@@ -101,7 +101,10 @@ fn packages_without_one_kernel_are_refused() {
             |_| {},
             "Depends: linux-image-6.1.0-56-amd64 (= 6.1.1-1), other\n",
             "there is no kernel in the package linux-image-test (DEB), which only depends on linux-image-6.1.0-56-amd64",
-            Some("get it with `apt-get download linux-image-6.1.0-56-amd64`, and import that"),
+            Some(
+                "`banger kernel pull debian` gets Debian's kernel with all its packages; `apt-get download linux-image-6.1.0-56-amd64` \
+                 gets the package that has this one, or depends on those that do",
+            ),
         ),
         (
             |root| write(root, &[("usr/bin/true", b"true")]),
@@ -153,7 +156,7 @@ fn packages_without_one_kernel_are_refused() {
         control(&root, fields);
         fill(&root);
         let package = build(&root, "-Znone");
-        let error = import(&package, &empty(directory.path(), "into"), &()).unwrap_err();
+        let error = import(&[&package], &empty(directory.path(), "into"), &()).unwrap_err();
         assert_eq!(error.to_string().replace(package.to_str().unwrap(), "DEB"), expected);
         assert_eq!(error.hint().as_deref(), hint);
     }
@@ -166,17 +169,18 @@ fn what_is_in_a_package_is_checked_as_anything_else() {
     control(&root, "");
     with_kernel(&root, "lib/modules");
     write(&root, &[(&format!("lib/modules/{VERSION}/kernel/a.ko"), &module("6.2.0", ""))]);
-    let error = import(&build(&root, "-Znone"), &empty(directory.path(), "one"), &()).unwrap_err();
+    let error = import(&[&build(&root, "-Znone")], &empty(directory.path(), "one"), &()).unwrap_err();
     assert!(error.to_string().starts_with("cannot import "), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.ends_with(&format!("are for the kernel 6.2.0, not for {VERSION}")), "{cause}");
 
     std::fs::remove_dir_all(root.join("lib")).unwrap();
-    let imported = import(&build(&root, "-Znone"), &empty(directory.path(), "two"), &()).unwrap();
+    let imported = import(&[&build(&root, "-Znone")], &empty(directory.path(), "two"), &()).unwrap();
     assert_eq!(imported.notes, ["the package linux-image-test has a kernel, but no modules"]);
     control(&root, &format!("Depends: linux-base, linux-modules-{VERSION}\n").to_lowercase());
-    let imported = import(&build(&root, "-Znone"), &empty(directory.path(), "three"), &()).unwrap();
-    let expected = "the package linux-image-test has no modules; they are in linux-modules-6.1.0-9-test+1";
+    let imported = import(&[&build(&root, "-Znone")], &empty(directory.path(), "three"), &()).unwrap();
+    let expected = "the package linux-image-test has no modules; they are in linux-modules-6.1.0-9-test+1: \
+                    `apt-get download linux-modules-6.1.0-9-test+1` beside it, and import it again";
     assert_eq!(imported.notes, [expected]);
 }
 
@@ -242,7 +246,7 @@ fn packages_that_are_malformed_are_refused() {
         let path = directory.path().join("x.deb");
         std::fs::write(&path, bytes).unwrap();
         let into = tempfile::tempdir().unwrap();
-        let error = import(&path, into.path(), &()).unwrap_err();
+        let error = import(&[&path], into.path(), &()).unwrap_err();
         let text = error.to_string().replace(path.to_str().unwrap(), "DEB");
         assert!(text.starts_with(expected), "{text}: {expected}");
         let kind =
@@ -263,6 +267,6 @@ fn a_file_of_holes_is_no_way_around_the_limits() {
     run("tar", &["-cf", "control.tar", "-C", "tar", "./control"], directory.path());
     write(directory.path(), &[("debian-binary", b"2.0\n")]);
     run("ar", &["rc", "x.deb", "debian-binary", "control.tar", "data.tar"], directory.path());
-    let error = import(&directory.path().join("x.deb"), &empty(directory.path(), "into"), &()).unwrap_err();
+    let error = import(&[&directory.path().join("x.deb")], &empty(directory.path(), "into"), &()).unwrap_err();
     assert!(error.to_string().ends_with("x.deb has more than 8589934592 bytes in it"), "{error}");
 }

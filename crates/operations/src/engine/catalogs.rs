@@ -8,6 +8,7 @@ use banger_api::registry::{PullPolicy, RegistryAccess};
 use banger_api::{ErrorKind, Observer, Result};
 use banger_catalog::Error;
 use banger_catalog::document::What;
+use banger_catalog::embedded;
 use banger_catalog::fetch::{Answer, Fetch, FetchError};
 use banger_catalog::lookup;
 use banger_catalog::source::{self, CatalogSource, Context};
@@ -33,8 +34,14 @@ pub(super) fn list(engine: &Engine, observer: &Arc<dyn Observer>) -> Result<Vec<
             What::Image => catalog::What::Image,
             What::Kernel => catalog::What::Kernel,
         };
+        // Debian's is called after its version here.
+        let name = if entry.name == embedded::DEBIAN && offer.catalog == embedded::NAME {
+            banger_kernel::import::name(entry.version.as_deref().unwrap_or_default())
+        } else {
+            entry.name.clone()
+        };
         Offer {
-            here: entry.what == What::Kernel && kernels.iter().any(|row| row.name == entry.name),
+            here: entry.what == What::Kernel && kernels.iter().any(|row| row.name == name),
             what,
             name: entry.name,
             distro: entry.distro,

@@ -7,6 +7,7 @@ use banger_api::event::Step;
 use banger_api::image::{History, Image, ImageDetails, PromoteImage, RegisterImage, RemoveImage, Removed, RenameImage};
 use banger_api::{ErrorKind, Observer, Problem, Result, Silent, time};
 use banger_ext4::read::{LastLink, Reader};
+use banger_oci::Platform;
 use banger_protocol::paths;
 use banger_protocol::settings::Guest;
 use banger_rootfs::checksum;
@@ -21,6 +22,22 @@ use crate::problem::{of_disk, of_file, of_store};
 
 /// Bytes that are read of what an image says of how it boots.
 const GUEST_BYTES: u64 = 1 << 20;
+
+/// Programs of which most images have one, ours first: what they run on is what the image is for.
+const PROGRAMS: [&str; 6] = [paths::AGENT, "/sbin/init", "/bin/sh", "/bin/busybox", "/usr/bin/env", "/usr/bin/true"];
+/// Bytes of the header of a program that are looked at: up to `e_machine`.
+const ELF_HEADER: usize = 20;
+/// Numbers of architectures in it (elf(5)), and whether their numbers begin with the most significant byte.
+const MACHINES: [(u16, bool, &str); 8] = [
+    (62, false, "amd64"),
+    (183, false, "arm64"),
+    (243, false, "riscv64"),
+    (3, false, "386"),
+    (40, false, "arm"),
+    (21, false, "ppc64le"),
+    (22, true, "s390x"),
+    (258, false, "loong64"),
+];
 
 /// All images, by name.
 pub(super) fn list(engine: &Engine) -> Result<Vec<Image>> {
@@ -100,8 +117,8 @@ pub(super) fn register(engine: &Engine, request: &RegisterImage) -> Result<Image
     let observer: Arc<dyn Observer> = Arc::new(Silent);
     let reservation = engine.store.reserve(&request.name).map_err(|error| of_store(&error))?;
     let rootfs = absolute(&request.rootfs)?;
-    let (size, boot) = examine(&rootfs)?;
-    let architecture = banger_guest::agent::architecture();
+    let Examined { size, boot, architecture: found } = examine(&rootfs)?;
+    let architecture = found.unwrap_or(banger_guest::agent::architecture());
     let kernel = kernel::choose(engine, &request.kernel, None, architecture, &observer)?.map(kernel::record);
     // The files may change; what does not is where they are.
     let place = serde_json::json!({ "registered": request.name, "rootfs": rootfs, "kernel": kernel.as_ref().map(|kernel| &kernel.digest) });
@@ -110,7 +127,7 @@ pub(super) fn register(engine: &Engine, request: &RegisterImage) -> Result<Image
         name: String::new(),
         source: rootfs.display().to_string(),
         digest: None,
-        platform: None,
+        platform: found.map(|architecture| Platform::new("linux", architecture, None).to_string()),
         boot,
         kernel,
         content_id: None,
@@ -127,8 +144,17 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(|error| of_file("find", path, &error))
 }
 
-/// The size of an ext4 image, and how it boots.
-fn examine(path: &Path) -> Result<(u64, Option<image::Boot>)> {
+/// What an ext4 image says of itself.
+struct Examined {
+    /// Bytes of it.
+    size: u64,
+    boot: Option<image::Boot>,
+    /// What its programs run on, where that can be seen.
+    architecture: Option<&'static str>,
+}
+
+/// Looks into an ext4 image.
+fn examine(path: &Path) -> Result<Examined> {
     let file = std::fs::File::open(path).map_err(|error| of_file("open", path, &error))?;
     let metadata = file.metadata().map_err(|error| of_file("read", path, &error))?;
     let reader = Reader::open(file).map_err(|error| {
@@ -141,7 +167,28 @@ fn examine(path: &Path) -> Result<(u64, Option<image::Boot>)> {
         let guest: Guest = serde_json::from_slice(&text).ok()?;
         Some(image::Boot { mode: guest.boot.mode.to_string(), why: guest.boot.why })
     };
-    Ok((metadata.len(), guest()))
+    Ok(Examined { size: metadata.len(), boot: guest(), architecture: architecture(&reader) })
+}
+
+/// What the first of the usual programs in an image runs on.
+fn architecture(reader: &Reader<std::fs::File>) -> Option<&'static str> {
+    PROGRAMS.iter().find_map(|path| {
+        let inode = reader.lookup(path.as_bytes(), LastLink::Follow).ok()?;
+        let mut header = [0; ELF_HEADER];
+        let count = reader.read_at(inode, 0, &mut header).ok()?;
+        machine(header.get(..count)?)
+    })
+}
+
+/// The architecture in the header of a program (ELF, `e_machine`), as image indexes name it.
+fn machine(header: &[u8]) -> Option<&'static str> {
+    let is_elf = header.starts_with(b"\x7fELF");
+    let bytes: [u8; 2] = header.get(18..20)?.try_into().ok()?;
+    // `EI_DATA`: 2 says that numbers begin with their most significant byte.
+    let is_big = header.get(5) == Some(&2);
+    let number = if is_big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
+    let (_, _, name) = MACHINES.iter().find(|(known, big, _)| (*known, *big) == (number, is_big))?;
+    is_elf.then_some(*name)
 }
 
 /// Takes the files of a registered image into the store.
@@ -167,7 +214,7 @@ pub(super) fn promote(engine: &Engine, request: &PromoteImage, observer: &Arc<dy
     let target = staging.path().join(ROOTFS);
     banger_disk::copy::copy(&old.rootfs, &target, &Watching::new(observer, 0)).map_err(|error| of_disk(&error))?;
     let kernel = old.kernel.clone().map(|kernel| take(kernel, staging.path(), observer)).transpose()?;
-    let (size, _) = examine(&target)?;
+    let size = examine(&target)?.size;
     let row = Row { rootfs: ROOTFS.into(), kernel, size, ..row };
     staging.promote(&old, &row).map(rows::image).map_err(|error| of_store(&error))
 }
@@ -181,6 +228,29 @@ fn take(kernel: image::Kernel, directory: &Path, observer: &Arc<dyn Observer>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_say_what_they_run_on() {
+        let header = |data: u8, machine: [u8; 2]| {
+            let mut header = b"\x7fELF\x02".to_vec();
+            header.push(data);
+            header.resize(18, 0);
+            header.extend(machine);
+            header
+        };
+        for (header, expected) in [
+            (header(1, [62, 0]), Some("amd64")),
+            (header(1, [183, 0]), Some("arm64")),
+            (header(2, [0, 22]), Some("s390x")),
+            (header(1, [22, 0]), None),
+            (header(1, [1, 1]), None),
+            (header(1, [62, 0])[..19].to_vec(), None),
+            (b"#!/bin/sh\nexec true\n".to_vec(), None),
+            (Vec::new(), None),
+        ] {
+            assert_eq!(machine(&header), expected, "{header:?}");
+        }
+    }
 
     #[test]
     fn steps_are_told_with_their_layers() {

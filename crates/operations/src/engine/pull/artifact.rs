@@ -106,7 +106,7 @@ pub(super) fn pull(
         return Err(Problem::new(ErrorKind::Integrity, what));
     }
     let put = match (own, &chosen) {
-        (Some(own), _) => Some(unpack(&blobs, own, directory, architecture, observer)?),
+        (Some(own), _) => Some(unpack(&blobs, own, directory, reservation.name(), architecture, observer)?),
         (None, Some(chosen)) => Some(kernel::put(chosen, directory, observer)?),
         (None, None) => None,
     };
@@ -174,6 +174,7 @@ fn unpack(
     blobs: &Blobs<'_>,
     blob: &Descriptor,
     directory: &Path,
+    name: &str,
     architecture: &str,
     observer: &Arc<dyn Observer>,
 ) -> Result<Kernel> {
@@ -182,7 +183,7 @@ fn unpack(
     let copied = File::create_new(&path).and_then(|mut file| io::copy(&mut reader.by_ref(), &mut file));
     copied.map_err(|error| of_file("write", &path, &error))?;
     blobs.finish(reader, blob)?;
-    let kernel = kernel::unpack(&path, directory, architecture, observer)?;
+    let kernel = kernel::unpack(&path, directory, name, architecture, observer)?;
     std::fs::remove_file(&path).map_err(|error| of_file("remove", &path, &error))?;
     Ok(kernel)
 }

@@ -96,6 +96,7 @@ pub(super) fn pull(
             }
             continue;
         }
+        source.check_agent(&request.build)?;
         let kernel = kernel::choose(engine, &request.kernel, None, source.architecture(), observer)?;
         let staging = match source.id(&request.build, kernel.as_ref()) {
             Some(id) => match stage(engine, &id, observer)? {
@@ -159,6 +160,18 @@ impl Source<'_> {
     fn architecture(&self) -> &str {
         let platform = self.platform.as_ref().or(self.wanted);
         platform.map_or(banger_guest::agent::architecture(), Platform::architecture)
+    }
+
+    /// Makes sure that the agent can run in it, before anything is said of a kernel for it.
+    fn check_agent(&self, build: &BuildOptions) -> Result<()> {
+        let agent = banger_guest::agent::architecture();
+        match self.platform.as_ref().or(self.wanted) {
+            Some(found) if !build.bare && found.architecture() != agent => {
+                let error = banger_rootfs::Error::Architecture { found: found.clone(), agent };
+                Err(hints::for_build(&error, &self.asked, None))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The id that the image will have, where that is known before it is built.

@@ -8,16 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use banger_api::event::Step;
-use banger_api::kernel::{KernelChoice, PullKernel};
+use banger_api::kernel::{DEBIAN, KernelChoice, PullKernel};
 use banger_api::{ErrorKind, Observer, Problem, Result};
 use banger_guest::agent;
 use banger_kernel::{Triple, place};
-use banger_kmod::version::compare;
 use banger_store::{Shared, image};
 use banger_vm::initrd;
 
 use crate::engine::watching::{Watching, step, warn};
 use crate::engine::{Engine, kernels};
+use crate::kernel::{Kept, kept, newest, verify};
 use crate::problem::{of_file, of_kernel, of_store};
 
 /// The name of an initial RAM disk that is made here.
@@ -39,16 +39,7 @@ impl Chosen {
     /// Checks that a kernel that is kept here is still what came here: before it is used, and only then, as all of it is read.
     pub(crate) fn verify(&self, observer: &Arc<dyn Observer>) -> Result<()> {
         let Some(name) = self.name.as_ref().filter(|_| self.kept.is_some()) else { return Ok(()) };
-        let verified = self.triple.verify(&self.digest, &Watching::new(observer, 0));
-        verified.map_err(|error| {
-            let problem = of_kernel(&error);
-            match problem.kind {
-                ErrorKind::Integrity | ErrorKind::NotFound => {
-                    problem.hint(format!("remove it, and get it again: banger kernel rm {name}"))
-                }
-                _ => problem,
-            }
-        })
+        verify(name, &self.triple, &self.digest, &Watching::new(observer, 0))
     }
 }
 
@@ -73,7 +64,7 @@ pub(crate) fn choose(
     let settings = engine.settings()?;
     let name = match settings.kernel {
         Some(name) => name,
-        None => newest(engine, architecture)?.ok_or_else(|| none_here(architecture))?,
+        None => newest(&engine.store, architecture)?.ok_or_else(|| none_here(architecture))?,
     };
     named(engine, &name, architecture, observer).map(Some)
 }
@@ -83,7 +74,7 @@ pub(crate) fn check_early(engine: &Engine, choice: &KernelChoice, observer: &Arc
     check(choice)?;
     if let (Some(name), false) = (&choice.name, choice.none) {
         let here = engine.store.kernels().map_err(|error| of_store(&error))?.iter().any(|row| row.name == *name);
-        if !here {
+        if !here && name != DEBIAN {
             kernels::look_up(engine, name, agent::architecture(), observer)?;
         }
     } else if let Some(image) = &choice.image {
@@ -107,21 +98,19 @@ fn check(choice: &KernelChoice) -> Result<()> {
 
 /// The kernel of that name: one that is kept here, or one that a catalog has.
 fn named(engine: &Engine, name: &str, architecture: &str, observer: &Arc<dyn Observer>) -> Result<Chosen> {
-    let found = engine.store.kernel(name).map_err(|error| of_store(&error))?;
-    let (row, shared) = match found {
+    let found = kept(&engine.store, name, architecture)?;
+    let Kept { row, triple, shared } = match found {
         Some(found) => found,
         None => {
             let request =
                 PullKernel { name: name.to_owned(), rename: None, architecture: Some(architecture.to_owned()) };
-            kernels::pull(engine, &request, observer)?;
-            let found = engine.store.kernel(name).map_err(|error| of_store(&error))?;
-            found.ok_or_else(|| {
+            // Its name here may be another one: Debian's is called after its version.
+            let pulled = kernels::pull(engine, &request, observer)?;
+            kept(&engine.store, &pulled.name, architecture)?.ok_or_else(|| {
                 Problem::new(ErrorKind::NotFound, format!("the kernel {name} was removed while it was needed"))
             })?
         }
     };
-    let triple = banger_kernel::check(&row.image, row.initrd.as_deref(), row.modules.as_deref(), Some(architecture));
-    let triple = triple.map_err(|error| of_kernel(&error))?;
     Ok(Chosen { name: Some(row.name), triple, digest: row.digest, kept: Some(shared) })
 }
 
@@ -137,26 +126,18 @@ fn files(
     Ok(Chosen { name: None, triple, digest, kept: None })
 }
 
-/// The newest kernel that is kept here for an architecture.
-fn newest(engine: &Engine, architecture: &str) -> Result<Option<String>> {
-    let mut rows = engine.store.kernels().map_err(|error| of_store(&error))?;
-    rows.retain(|row| row.architecture == architecture);
-    let version = |row: &banger_store::kernel::Row| row.version.clone().unwrap_or_default();
-    rows.sort_by(|a, b| compare(&version(a), &version(b)).then_with(|| b.name.cmp(&a.name)));
-    Ok(rows.pop().map(|row| row.name))
-}
-
 fn none_here(architecture: &str) -> Problem {
-    Problem::new(ErrorKind::NotFound, format!("there is no kernel for {architecture} here"))
-        .hint("`banger kernel ls --available` shows those that `banger kernel pull` can fetch")
-        .hint("`banger kernel import --from` takes a directory or a Debian package, such as linux-image-6.1.0-40-cloud-amd64")
+    let problem = Problem::new(ErrorKind::NotFound, format!("there is no kernel for {architecture} here"));
+    let of_other =
+        if architecture == agent::architecture() { String::new() } else { format!(" --arch {architecture}") };
+    problem
+        .hint(format!("`banger kernel pull debian{of_other}` gets one"))
         .hint("--kernel FILE takes a file of this machine, --no-kernel does without")
 }
 
 /// Puts a kernel into the directory of an image that is being made, with an initial RAM disk where it has modules, but none.
 pub(crate) fn put(chosen: &Chosen, directory: &Path, observer: &Arc<dyn Observer>) -> Result<image::Kernel> {
-    let subject = chosen.name.clone().or_else(|| chosen.triple.version.clone()).unwrap_or_default();
-    step(observer, Step::Kernel, subject);
+    step(observer, Step::Kernel, title(chosen.name.as_deref(), &chosen.triple));
     let watching = Watching::new(observer, 0);
     let means = if chosen.kept.is_some() { place::Means::Link } else { place::Means::Copy };
     let placed = place::place(&chosen.triple, directory, means, &watching);
@@ -191,17 +172,24 @@ fn complete(
     Ok(image::Kernel { name, version, digest, image, initrd, modules })
 }
 
-/// Unpacks the kernel that an image came with into the directory of the image.
+/// What a kernel is called in messages.
+fn title(name: Option<&str>, triple: &Triple) -> String {
+    name.or(triple.version.as_deref()).unwrap_or("without a version").to_owned()
+}
+
+/// Unpacks the kernel that an image came with into the directory of the image, which is to be called `name`.
 pub(crate) fn unpack(
     archive: &Path,
     directory: &Path,
+    name: &str,
     architecture: &str,
     observer: &Arc<dyn Observer>,
 ) -> Result<image::Kernel> {
-    step(observer, Step::Kernel, String::new());
+    step(observer, Step::Extract, format!("the kernel of {name}"));
     let watching = Watching::new(observer, 0);
     banger_kernel::archive::unpack(archive, directory, &watching).map_err(|error| of_kernel(&error))?;
     let triple = Triple::in_directory(directory, Some(architecture)).map_err(|error| of_kernel(&error))?;
+    step(observer, Step::Kernel, title(None, &triple));
     let digest = triple.digest(&watching).map_err(|error| of_kernel(&error))?;
     complete(None, triple, digest, directory, observer)
 }
