@@ -61,7 +61,8 @@ fn what_is_not_installed_is_named() {
     }
     judges!("qemu-system-x86_64");
     let missing = run(scratch.path(), &["demo:", "--kernel", "vmlinuz"]).expect(3);
-    missing.says("cannot read the kernel vmlinuz");
+    missing.says("there is no file vmlinuz, and no kernel of that name is kept here");
+    run(scratch.path(), &["demo:", "--kernel", "./vmlinuz"]).expect(3).says("cannot read the kernel ./vmlinuz");
     std::fs::write(scratch.path().join("vmlinuz"), "a kernel that says no version").unwrap();
     let arguments = ["demo:", "--kernel", "vmlinuz", "--channel", "vhost-user"];
     run(scratch.path(), &arguments).says("vhost-device-vsock").expect(3);

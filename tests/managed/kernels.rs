@@ -96,7 +96,7 @@ fn without_a_kernel_there_is_no_image_unless_that_is_wanted() {
     let source = source.to_str().unwrap();
     let architecture = layout::host_platform().split_once('/').unwrap().1.to_owned();
     let run = managed.run([&["pull", source, "--name", "new"][..], &SMALL].concat()).expect(3);
-    let run = run.says(&format!("there is no kernel for {architecture} here")).says("banger kernel ls --available");
+    let run = run.says(&format!("there is no kernel for {architecture} here")).says("banger kernel pull debian");
     assert!(run.stderr().contains("--no-kernel"), "{run}");
     managed.run([&["pull", source, "--name", "new", "--no-kernel"][..], &SMALL].concat()).ok();
     assert_eq!(managed.show("new")["kernel"], Value::Null);

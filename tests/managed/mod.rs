@@ -3,6 +3,7 @@
 mod again;
 mod bench;
 mod daemon;
+mod debian;
 mod distribution;
 mod failures;
 mod flow;
@@ -11,4 +12,5 @@ mod hostile;
 mod kernels;
 mod network;
 mod socket;
+mod start;
 mod together;

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod concurrent;
 pub(crate) mod corpus;
+pub(crate) mod debian;
 pub(crate) mod fault;
 pub(crate) mod image;
 pub(crate) mod judge;
@@ -18,6 +19,7 @@ pub(crate) mod registry;
 pub(crate) mod scratch;
 pub(crate) mod snapshot;
 pub(crate) mod tar;
+pub(crate) mod terminal;
 
 pub(crate) use corpus::Corpus;
 pub(crate) use layout::Layout;

@@ -91,6 +91,16 @@ impl Failure {
         self
     }
 
+    /// Makes it the cause of another failure, of the same kind and with these hints before its own.
+    pub(crate) fn within(mut self, error: impl Into<String>, hints: impl IntoIterator<Item = String>) -> Self {
+        if let Self::Message(message) = &mut self {
+            let problem = &mut message.problem;
+            problem.causes.insert(0, std::mem::replace(&mut problem.message, error.into()));
+            problem.hints.splice(0..0, hints);
+        }
+        self
+    }
+
     /// Adds what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Message(message) = &mut self {
@@ -204,6 +214,17 @@ mod tests {
         message.write(&mut out, true).unwrap();
         let expected = r#"{"kind":"not_found","message":"no a\nb","causes":["why"],"hints":["do this"]}"#;
         assert_eq!(String::from_utf8(out).unwrap(), format!("{expected}\n"));
+    }
+
+    #[test]
+    fn a_failure_can_be_the_cause_of_another() {
+        let cause = io::Error::other("the cause");
+        let failure = Failure::new(Exit::NotFound, "it failed").because(&cause).hint("do this");
+        let failure = failure.within("all failed", ["look there".to_owned()]);
+        let expected =
+            "error: all failed\n  caused by: it failed\n  caused by: the cause\n\nhint: look there\nhint: do this\n";
+        assert_eq!(text(&failure), expected);
+        assert!(matches!(failure, Failure::Message(message) if message.exit == Exit::NotFound));
     }
 
     #[test]

@@ -14,6 +14,8 @@ use std::process::ExitCode;
 use banger_api::Service;
 use banger_api::image::{Image, PromoteImage, RegisterImage, RemoveImage, Removed, RenameImage};
 use banger_api::kernel::KernelChoice;
+use banger_oci::Platform;
+use banger_store::name::check;
 
 use crate::args::{
     ImageCommand, ImagePromote, ImageRegister, ImageRename, ImageRm, KernelOptions, RemoveOutput, ServiceOptions,
@@ -108,12 +110,14 @@ fn promote(promote: &ImagePromote, service: &dyn Service) -> Result<(), Failure>
     Ok(())
 }
 
-/// The kernel that was asked for. Whoever does the work may be in another directory.
+/// The kernel that was asked for. The process that does the work may be in another directory.
 fn kernel(options: &KernelOptions) -> Result<KernelChoice, Failure> {
     let path = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
+    let file = options.kernel.as_ref();
+    let name = file.and_then(|file| file.to_str()).filter(|text| check(text).is_ok() && !Path::new(text).exists());
     Ok(KernelChoice {
-        name: options.kernel_ref.clone(),
-        image: path(&options.kernel)?,
+        name: options.kernel_ref.clone().or(name.map(str::to_owned)),
+        image: if name.is_some() { None } else { path(&options.kernel)? },
         initrd: path(&options.initrd)?,
         modules: path(&options.modules)?,
         none: options.no_kernel,
@@ -134,7 +138,24 @@ fn summarise(image: &Image) {
     }
     say(&format!("kernel     {}", kernel_of(image).unwrap_or_else(|| "none".to_owned())));
     say(&format!("id         {}", image.id));
-    say(&format!("start it with `banger run {name}`"));
+    say(&start(image));
+}
+
+/// How an image is started, or why it cannot be here.
+fn start(image: &Image) -> String {
+    let name = &image.name;
+    let host = Platform::host();
+    let platform = image.platform.as_deref().and_then(|platform| platform.parse::<Platform>().ok());
+    match platform {
+        Some(platform) if platform.architecture() != host.architecture() => {
+            let (found, host) = (platform.architecture().to_owned(), host.architecture().to_owned());
+            format!("it is for {found}, so `banger run` cannot start it on this machine, which is {host}")
+        }
+        _ if image.boot.is_none() => {
+            format!("it has no agent: `banger run {name} --console` starts it and shows its console, and nothing more")
+        }
+        _ => format!("start it with `banger run {name}`"),
+    }
 }
 
 /// What an image's kernel is called: by its name, and by its version where that says more.
@@ -150,7 +171,7 @@ fn kernel_of(image: &Image) -> Option<String> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use banger_api::image::ImageKernel;
+    use banger_api::image::{Boot, ImageKernel};
 
     use super::*;
 
@@ -177,6 +198,23 @@ pub(crate) mod tests {
             created: "2026-11-21T10:00:42Z".to_owned(),
             managed: true,
             rootfs: "/r/rootfs.ext4".into(),
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_started_is_said_to_be() {
+        let host = Platform::host().to_string();
+        let other = if host.ends_with("arm64") { "linux/amd64" } else { "linux/arm64" };
+        let boot = || Some(Boot { mode: "systemd".to_owned(), why: "it is there".to_owned() });
+        for (platform, boot, expected) in [
+            (Some(host.as_str()), boot(), "start it with `banger run x`"),
+            (None, boot(), "start it with `banger run x`"),
+            (Some(&host), None, "it has no agent: `banger run x --console`"),
+            (Some(other), boot(), "cannot start it on this machine"),
+            (Some(other), None, "cannot start it on this machine"),
+        ] {
+            let image = Image { platform: platform.map(str::to_owned), boot, ..image("x") };
+            assert!(start(&image).contains(expected), "{platform:?}: {}", start(&image));
         }
     }
 

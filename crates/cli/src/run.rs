@@ -3,6 +3,8 @@
 pub(crate) mod amounts;
 mod failures;
 mod image;
+mod kernel;
+mod missing;
 mod session;
 mod timings;
 
@@ -12,14 +14,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use banger_config::Directories;
-use banger_operations::problem::of_kernel;
 use banger_protocol::paths::AGENT;
 use banger_protocol::settings;
 use banger_vm::forward::Protocol;
 use banger_vm::vsock::Wanted;
 use banger_vm::{Accelerator, Channel, Directory, Kernel, Machine, Spec, initrd, log, qemu};
 
-use self::image::{Image, Own, Place};
+use self::image::{Image, Place};
+use self::kernel::{Chosen, Search};
 use self::session::Wish;
 use self::timings::Timings;
 use crate::args::{Accel, Run, ServiceOptions, Way};
@@ -39,15 +41,22 @@ const STOP: Duration = Duration::from_secs(90);
 pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failure> {
     // What can be missing is looked for before anything takes long.
     let directories = Directories::of_process(options.root.as_deref())?;
-    let qemu = qemu::program().map_err(|error| failures::of(&error))?;
     let place = Place::find(run, &directories)?;
-    let kernel = kernel(run, place.kernel())?;
+    let qemu = qemu::program().map_err(|error| failures::of(&error))?;
+    let search = Search { run, options, directories: &directories, own: place.kernel() };
+    let chosen = match search.find()? {
+        Some(chosen) => chosen,
+        None => {
+            place.check(run, &directories)?;
+            search.get()?
+        }
+    };
     let settings = settings(run)?;
     let channel = Channel::find(wanted(run.channel)).map_err(|error| failures::of(&error))?;
     let directory = Directory::create(&directories.machines()?, true).map_err(|error| failures::of(&error))?;
 
     let mut timings = Timings::start();
-    let image = place.prepare(run, &directory)?;
+    let image = place.prepare(run, &directories, &directory)?;
     timings.built();
     if !image.has_agent && !run.console {
         let what = format!("{} has no agent, so nothing can be run in it", Line(&run.source.to_string_lossy()));
@@ -60,14 +69,14 @@ pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failu
         Accel::Kvm => Accelerator::Kvm,
         Accel::Tcg => Accelerator::Tcg,
     };
-    let initrd = initrd(run, place.kernel(), &kernel, &directory)?;
+    let initrd = initrd(run, &chosen, &directory)?;
     let spec = Spec {
         qemu,
         accelerator,
         channel,
         cpus: run.cpus,
         memory: run.memory,
-        kernel: kernel.image.clone(),
+        kernel: chosen.kernel.image.clone(),
         initrd,
         init: image.has_agent.then(|| AGENT.to_owned()),
         wait: run.command.is_empty().then_some(WAIT),
@@ -83,7 +92,7 @@ pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failu
     if !run.rm {
         machine.keep().map_err(|error| failures::of(&error))?;
     }
-    introduce(run, &kernel, &spec, &machine);
+    introduce(run, &chosen.kernel, &spec, &machine);
     let result = attend(run, &image, &machine, &interrupts, &mut timings);
     if !run.rm {
         tell(run, &format!("the machine's disk and console stay in {}", machine.directory().path().display()));
@@ -151,36 +160,14 @@ impl Drop for End<'_> {
     }
 }
 
-/// The kernel that is named; or the image's own; or one of this machine.
-fn kernel(run: &Run, own: Option<&Own>) -> Result<Kernel, Failure> {
-    let modules = run.modules.as_deref();
-    let kernel = match (&run.kernel, own) {
-        (Some(image), _) => Kernel::named(image, modules),
-        (None, Some(own)) => {
-            verify(own)?;
-            Kernel::named(&own.image, modules.or(own.modules.as_deref()))
-        }
-        (None, None) => Kernel::of_host(modules),
-    };
-    kernel.map_err(|error| failures::of(&error))
-}
-
-/// Checks that the kernel of an image is still the one that it was kept with.
-fn verify(own: &Own) -> Result<(), Failure> {
-    let triple = banger_kernel::check(&own.image, own.initrd.as_deref(), own.modules.as_deref(), None);
-    let verified = triple.and_then(|triple| triple.verify(&own.digest, &()));
-    Ok(verified.map_err(|error| of_kernel(&error))?)
-}
-
-/// The initial RAM disk that is named; or that of the image's own kernel; or one that is made.
-fn initrd(run: &Run, own: Option<&Own>, kernel: &Kernel, directory: &Directory) -> Result<PathBuf, Failure> {
-    let is_own = run.kernel.is_none() && run.modules.is_none();
-    let made = own.filter(|_| is_own).and_then(|own| own.initrd.as_ref());
-    if let Some(initrd) = run.initrd.as_ref().or(made) {
+/// The initial RAM disk that is named; or the one that the kernel came with; or one that is made.
+fn initrd(run: &Run, chosen: &Chosen, directory: &Directory) -> Result<PathBuf, Failure> {
+    let came_with = chosen.initrd.as_ref().filter(|_| run.modules.is_none());
+    if let Some(initrd) = run.initrd.as_ref().or(came_with) {
         let file = std::fs::File::open(initrd).map_err(|error| Failure::file("open", initrd, &error));
         return file.map(|_| initrd.clone());
     }
-    let bytes = initrd::build(banger_guest::agent::BYTES, kernel.modules.as_deref());
+    let bytes = initrd::build(banger_guest::agent::BYTES, chosen.kernel.modules.as_deref());
     let path = directory.file("initrd.img");
     std::fs::write(&path, bytes.map_err(|error| failures::of(&error))?)
         .map_err(|error| Failure::file("write", &path, &error))?;

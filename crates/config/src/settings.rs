@@ -18,7 +18,7 @@ const ZSTD_WINDOW_MAX_MIB: u64 = 2048;
 /// What is set.
 ///
 /// ```toml
-/// kernel = "linux-6.1"        # the kernel of images that are pulled without one
+/// kernel = "mine"             # the kernel of images that are pulled without one
 /// require_signature = true    # of all catalogs that others provide
 /// zstd_window_mib = 1024      # the most memory for windows of zstd while layers are read
 ///

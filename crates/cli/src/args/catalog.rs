@@ -26,7 +26,7 @@ together.
 Examples:
   banger bundle make web -o /srv/images
   banger catalog add /srv/images/catalog.json /srv/images/web-*.tar.zst --description 'our server'
-  banger catalog add catalog.json linux-6.1-*.tar.zst --name linux-6.1 --distro debian
+  banger catalog add catalog.json mine-*.tar.zst --name mine --distro debian
   minisign -Sm catalog.json";
 
 const BUNDLE_HELP: &str = "\

@@ -60,7 +60,7 @@ The file stays where it is, and is not removed with the name. `banger image prom
 
 Examples:
   banger build debian:bookworm -o disk.ext4 && banger image register mine disk.ext4
-  banger image register mine disk.ext4 --kernel-ref linux-6.1";
+  banger image register mine disk.ext4 --kernel-ref mine";
 
 const PROMOTE_HELP: &str = "\
 The files are copied, or shared where the file system can do that. The image then has an id like

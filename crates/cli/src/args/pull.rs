@@ -28,8 +28,8 @@ kernel ls` has for the image's architecture.
 
 Examples:
   banger pull debian:bookworm
-  banger pull debian:bookworm --name web --kernel-ref linux-6.1 --hostname web --sshd
-  banger pull ghcr.io/owner/image:1.2 --kernel ./vmlinuz --modules ./modules/6.1.0
+  banger pull debian:bookworm --name web --kernel-ref mine --hostname web --sshd
+  banger pull ghcr.io/owner/image:1.2 --kernel ./vmlinuz --modules ./modules
   banger pull oci:images:bookworm --name mine --platform linux/arm64
   banger pull demo: && banger run demo
   docker save my-app | banger pull docker-archive:- --name my-app";
@@ -82,8 +82,8 @@ pub(crate) struct KernelOptions {
     #[arg(long, value_name = "NAME", conflicts_with = "no_kernel", add = ArgValueCandidates::new(completion::kernels))]
     pub(crate) kernel_ref: Option<String>,
 
-    /// Use this kernel
-    #[arg(long, value_name = "FILE", conflicts_with = "no_kernel")]
+    /// Use this kernel: a file, or a name as for --kernel-ref
+    #[arg(long, value_name = "FILE|NAME", conflicts_with = "no_kernel")]
     pub(crate) kernel: Option<PathBuf>,
 
     /// Initial RAM disk for it [default: one that banger makes]
@@ -94,7 +94,7 @@ pub(crate) struct KernelOptions {
     #[arg(long, value_name = "DIR", requires = "kernel")]
     pub(crate) modules: Option<PathBuf>,
 
-    /// Take no kernel at all; `banger run` then takes that of this machine
+    /// Take no kernel at all; `banger run` then finds one by itself
     #[arg(long)]
     pub(crate) no_kernel: bool,
 }

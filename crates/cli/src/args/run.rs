@@ -21,8 +21,8 @@ goes wrong before has the exit codes of every command (`banger --help`).
 When CMD or the command ends, the machine is switched off. Its directory stays, with its disk \
 (overlay.qcow2) and its console (serial.log), below ~/.local/state/banger/machines; --rm removes it.
 
-What SOURCE names is, in this order: a file that is an ext4 image, an image that is kept here (`banger image ls`), an \
-image to build one from. An image that is kept here is never written to: what the machine writes is in its own directory.
+What SOURCE names is, in this order: a file that is an ext4 image, an image that is kept here (`banger image ls`), by \
+its name or the beginning of its id, an image to build one from. An image that is kept here is never written to: what the machine writes is in its own directory.
 
 Examples:
   banger pull nginx && banger run nginx-latest --port 8080:80
@@ -43,11 +43,11 @@ pub(crate) struct Run {
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
 
-    /// Linux kernel to boot [default: the image's own, or the newest in /boot that can be read]
-    #[arg(long, value_name = "FILE", help_heading = "Machine")]
+    /// Linux kernel to boot: a file, or the name of one that is kept here [default: the image's own, or that of the settings, or the newest that is kept here, or the newest in /boot that can be read]
+    #[arg(long, value_name = "FILE|NAME", help_heading = "Machine")]
     pub(crate) kernel: Option<PathBuf>,
 
-    /// Initial RAM disk for it [default: the image's own, or one that banger makes]
+    /// Initial RAM disk for it [default: the one that the kernel came with, or one that banger makes]
     #[arg(long, value_name = "FILE", help_heading = "Machine")]
     pub(crate) initrd: Option<PathBuf>,
 

@@ -151,20 +151,9 @@ fn kernel(host: &Host) -> Check {
         (Err(error), _) => {
             check(name, purpose, State::Missing, format!("it cannot be read which are kept here: {error}"))
         }
-        (Ok(_), Err(error)) => {
-            let missing = check(name, purpose, State::Missing, error).remedy(
-                "`banger kernel ls --available` lists those of catalogs, `banger kernel pull NAME` fetches one",
-            );
-            let arch = if host.architecture == "arm64" { "arm64" } else { "amd64" };
-            match host.family {
-                Family::Debian => missing.remedy(format!(
-                    "`apt-cache depends linux-image-cloud-{arch}` names a package; `apt-get download` it, and give the \
-                     file to `banger kernel import --from`"
-                )),
-                _ => missing
-                    .remedy("`banger kernel import --from DIR|DEB` takes one from a directory or a Debian package"),
-            }
-        }
+        (Ok(_), Err(error)) => check(name, purpose, State::Missing, format!("none is kept here, and {error}"))
+            .remedy("`banger kernel pull debian` gets one")
+            .remedy("`banger kernel import --from` takes one from a directory or from Debian packages"),
     }
 }
 
@@ -281,10 +270,7 @@ mod tests {
             ("KVM", State::Warning, "nested", |host| host.kvm = Kvm::Broken),
             ("KVM", State::Warning, "install QEMU", |host| host.kvm = Kvm::NotTried),
             ("vsock", State::Warning, "modprobe vhost_vsock", |host| host.channel = Channel::Serial),
-            ("kernel", State::Missing, "linux-image-cloud-amd64", |host| host.kernels = Ok(Vec::new())),
-            ("kernel", State::Missing, "banger kernel pull", |host| {
-                (host.kernels, host.family) = (Ok(Vec::new()), Family::Alpine);
-            }),
+            ("kernel", State::Missing, "banger kernel pull debian", |host| host.kernels = Ok(Vec::new())),
             ("catalogs", State::Warning, "network", |host| host.catalogs = Ok((1, vec!["no route".to_owned()]))),
             ("credentials", State::Warning, "banger login", |host| host.credentials = Err("x".to_owned())),
             ("daemon", State::Warning, "ends by itself", |host| host.daemon = Daemon::Answers("0.9.0".to_owned())),

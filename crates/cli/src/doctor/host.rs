@@ -43,7 +43,7 @@ pub(super) struct Host {
     pub(super) qemu: Result<String, String>,
     pub(super) kvm: Kvm,
     pub(super) channel: Channel,
-    /// Names of the kernels that are kept here.
+    /// Names of the kernels that are kept here for this machine's architecture.
     pub(super) kernels: Result<Vec<String>, String>,
     /// The kernel of this machine that a guest could be started with.
     pub(super) boot_kernel: Result<String, String>,
@@ -232,7 +232,9 @@ fn channel() -> Channel {
 
 fn kernels(service: &dyn Service) -> Result<Vec<String>, String> {
     let kernels = service.kernel_list().map_err(|problem| said(problem.into()))?;
-    Ok(kernels.into_iter().map(|kernel| kernel.name).collect())
+    let host = banger_oci::Platform::host();
+    let of_host = kernels.into_iter().filter(|kernel| kernel.architecture == host.architecture());
+    Ok(of_host.map(|kernel| kernel.name).collect())
 }
 
 fn catalogs(service: &dyn Service) -> Result<(usize, Vec<String>), String> {

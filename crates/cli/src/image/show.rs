@@ -32,7 +32,7 @@ fn text(details: &ImageDetails) -> String {
         ("shared with", Some(details.shared_with.join(", ")).filter(|names| !names.is_empty())),
         ("content id", image.content_id.clone()),
         ("rootfs", Some(path(&image.rootfs))),
-        ("vmlinux", kernel.map(|kernel| path(&kernel.image))),
+        ("kernel file", kernel.map(|kernel| path(&kernel.image))),
         ("initrd", kernel.and_then(|kernel| kernel.initrd.as_deref()).map(path)),
         ("modules", kernel.and_then(|kernel| kernel.modules.as_deref()).map(path)),
     ];

@@ -14,8 +14,8 @@ pub(super) fn of(error: &Error) -> Failure {
             failure.hint("`cargo install vhost-device-vsock` installs it; --channel serial does without")
         }
         Error::NoKernel { .. } => failure
-            .hint("name one with --kernel FILE, and its modules with --modules DIR")
-            .hint("Debian's package linux-image-cloud-amd64 has one; `dpkg-deb -x` unpacks it without installing it"),
+            .hint("`banger kernel pull debian` gets one, and keeps it for every machine")
+            .hint("--kernel FILE names one of your own, --modules DIR its modules"),
         Error::Modules(_) => failure.hint("--modules DIR names the modules of the kernel, as /lib/modules/VERSION"),
         Error::DiskSize { .. } => failure.hint("--disk-size +SIZE says how much larger than the image it is to be"),
         Error::Silent { .. } => failure.hint("--console shows what it says; --boot-timeout SECONDS gives it more time"),

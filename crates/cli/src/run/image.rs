@@ -6,16 +6,19 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use banger_api::{ErrorKind, Problem};
+use banger_api::{ErrorKind, Observer, Problem};
 use banger_config::Directories;
 use banger_ext4::read::{LastLink, Reader};
+use banger_operations::hints::{self, Asked};
 use banger_operations::problem::of_store;
+use banger_operations::source::Origin;
 use banger_protocol::paths::AGENT;
 use banger_rootfs::Options;
-use banger_store::{Shared, Store, completion, name};
+use banger_store::{Shared, Store, completion};
 use banger_vm::Directory;
 
-use crate::args::Run;
+use super::missing;
+use crate::args::{Pull, Run};
 use crate::failure::Failure;
 use crate::progress::{Shown, Task};
 use crate::registry;
@@ -55,14 +58,15 @@ pub(super) enum Place {
         _shared: Option<Shared>,
     },
     /// Nowhere yet: it is built.
-    Source,
+    Source(Origin),
 }
 
 /// The kernel that an image is kept with.
 pub(super) type Own = banger_store::image::Kernel;
 
 impl Place {
-    /// Looks for it: an ext4 image goes before a name, and a name before what an image would be built from.
+    /// Looks for it: an ext4 image goes before a name or an id, and these before what an image would be built from. What is not on this
+    /// machine though it can be nowhere else is an error.
     pub(super) fn find(run: &Run, directories: &Directories) -> Result<Self, Failure> {
         let named = Path::new(&run.source);
         match is_image(named) {
@@ -73,43 +77,81 @@ impl Place {
             Ok(false) => {}
             Err(error) => return Err(Failure::file("read", named, &error)),
         }
-        let kept = match run.source.to_str() {
-            Some(name) if name::check(name).is_ok() => Self::kept(name, &directories.root()?)?,
-            _ => None,
-        };
-        Ok(kept.unwrap_or(Self::Source))
+        if let Some(text) = run.source.to_str()
+            && let Some(kept) = Self::kept(text, &directories.root()?)?
+        {
+            return Ok(kept);
+        }
+        missing::machine(&run.source, directories)?;
+        missing::path(&run.source)?;
+        let origin = Origin::parse(&run.source)?;
+        if let Origin::Local(source) = &origin
+            && missing::is_absent(source)
+            && let Err(error) = origin.open(None, None)
+        {
+            let asked = Asked { text: &run.source, place: (&origin).into(), said: registry::said(&run.registry) };
+            return Err(hints::for_image(&error, &asked).into());
+        }
+        Ok(Self::Source(origin))
     }
 
-    /// The image that is kept here by this name.
-    fn kept(name: &str, root: &Path) -> Result<Option<Self>, Failure> {
+    /// The image that is kept here by this name, or whose id begins like this.
+    fn kept(text: &str, root: &Path) -> Result<Option<Self>, Failure> {
         // Whoever keeps no image here need not have a store.
-        if !completion::names(root).images.iter().any(|image| image == name) {
+        let names = completion::names(root).images;
+        if names.is_empty() {
             return Ok(None);
         }
         let failure = |error: banger_store::Error| Failure::from(of_store(&error));
         let store = Store::open(root).map_err(failure)?;
-        let row = store.find(name).map_err(failure)?;
+        let row = match store.find(text) {
+            Ok(row) => row,
+            Err(banger_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failure(error)),
+        };
         let shared = if row.managed { store.image(&row.id).map_err(failure)? } else { None };
         if row.managed && shared.is_none() {
-            let problem = Problem::new(ErrorKind::NotFound, format!("the image {name:?} has just been removed"));
+            let problem = Problem::new(ErrorKind::NotFound, format!("the image {text:?} has just been removed"));
             return Err(problem.into());
         }
         Ok(Some(Self::Kept { rootfs: row.rootfs, kernel: row.kernel, _shared: shared }))
+    }
+
+    /// Makes sure that an image that is nowhere yet can be had, as far as that can be told without fetching it.
+    pub(super) fn check(&self, run: &Run, directories: &Directories) -> Result<(), Failure> {
+        let Self::Source(origin) = self else { return Ok(()) };
+        let Some(reference) = origin.reference() else { return Ok(()) };
+        let access = registry::access(&run.registry, &[reference], Pull::Missing)?;
+        let progress = Arc::new(Shown::new(Task::Build, run.quiet));
+        let observer: Arc<dyn Observer> = Arc::<Shown>::clone(&progress);
+        let registry = access.registry(&[reference], None, &observer)?;
+        let resolved = registry.resolve(reference, None);
+        progress.finish();
+        let asked = Asked { text: &run.source, place: origin.into(), said: access.said };
+        let failed = |error| missing::image(hints::for_image(&error, &asked).into(), &run.source, origin, directories);
+        resolved.map(|_| ()).map_err(failed)
     }
 
     /// The kernel that it is kept with.
     pub(super) fn kernel(&self) -> Option<&Own> {
         match self {
             Self::Kept { kernel, .. } => kernel.as_ref(),
-            Self::File(_) | Self::Source => None,
+            Self::File(_) | Self::Source(_) => None,
         }
     }
 
     /// Has it built into the machine's directory where it is not there, and looks into it.
-    pub(super) fn prepare(&self, run: &Run, directory: &Directory) -> Result<Image, Failure> {
+    pub(super) fn prepare(
+        &self,
+        run: &Run,
+        directories: &Directories,
+        directory: &Directory,
+    ) -> Result<Image, Failure> {
         let path = match self {
             Self::File(path) | Self::Kept { rootfs: path, .. } => path.clone(),
-            Self::Source => build(run, directory)?,
+            Self::Source(origin) => {
+                build(run, directory).map_err(|failure| missing::image(failure, &run.source, origin, directories))?
+            }
         };
         let file = File::open(&path).map_err(|error| Failure::file("open", &path, &error))?;
         let size = file.metadata().map_err(|error| Failure::file("read", &path, &error))?.len();
