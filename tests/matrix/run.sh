@@ -57,7 +57,7 @@ judge() { # INIT DIRECTORY STATUS
         *) grep -q '^resolver .*10\.0\.2\.3' "$said" || { echo "no name server: $(value resolver "$said")"; return; } ;;
     esac
     [ "$(value id "$said")" != 0123456789abcdef0123456789abcdef ] || { echo "the image's machine id"; return; }
-    machine=$(echo "$dir"/state/banger/machines/*)
+    machine=$(dirname "$dir"/state/banger/machines/*/serial.log)
     grep -aq 'reboot: Power down' "$machine/serial.log" || { echo "not switched off"; return; }
     qemu-img convert -O raw "$machine/overlay.qcow2" "$dir/disk"
     e2fsck -fn "$dir/disk" >"$dir/e2fsck" 2>&1 || { echo "e2fsck: $(tail -n 1 "$dir/e2fsck")"; return; }
