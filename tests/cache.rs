@@ -205,7 +205,7 @@ fn verify_removes_what_is_damaged() {
         bad[good.len() / 2] ^= 1;
         std::fs::write(&blob, bad).unwrap();
         let options: &[&str] = if json { &["--json"] } else { &[] };
-        let run = home.run(["cache", "verify"].iter().chain(options)).expect(6).says("error: 1 of 6 blobs is damaged");
+        let run = home.run(["cache", "verify"].iter().chain(options)).expect(6).says("1 of 6 blobs is damaged");
         assert!(!blob.exists());
         if json {
             let found: Value = serde_json::from_str(&run.stdout()).unwrap();
