@@ -211,7 +211,7 @@ fn dotdot_inside_is_taken_back_as_written() {
 #[test]
 fn absolute_and_dotted_names_are_taken_from_the_root() {
     check(
-        &["d /layers\n f /layers/app\n f ./x\n f .//y/./z/"],
+        &["d /layers\n f /layers/app\n f ./x\n f .//y/.//z"],
         "d layers @1
          f layers/app @1
          f x @1
