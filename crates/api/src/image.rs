@@ -14,7 +14,7 @@ use crate::registry::RegistryAccess;
 pub struct Image {
     /// Digest of what its files depend on: 64 hexadecimal digits. Images with the same id share their files.
     pub id: String,
-    /// Its name.
+    /// Its name; its id, where its last name was moved to another image (`image.pull` with `replace`).
     pub name: String,
     /// Where it came from: a reference, a source, the URL of a bundle.
     pub source: String,
@@ -35,7 +35,8 @@ pub struct Image {
     pub content_id: Option<String>,
     /// Length of the root file system.
     pub size: u64,
-    /// Bytes that all its files occupy on the disk. What it shares with others is counted in each.
+    /// Bytes that all its files occupy on the disk. What it shares with others is counted in each. Of a registered image those
+    /// of its root file system, kernel and initramfs, wherever they are.
     pub allocated: u64,
     /// When it came here (RFC 3339).
     pub created: String,
@@ -44,6 +45,10 @@ pub struct Image {
     /// The root file system: an ext4 image.
     #[schema(value_type = String)]
     pub rootfs: PathBuf,
+    /// Only in the answer to `image.pull` with `replace`: the id that the name stood for before. It is the image's own id
+    /// where the name was up to date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
 }
 
 /// How an image boots.
@@ -89,6 +94,10 @@ pub struct ImageDetails {
     pub shared_with: Vec<String>,
     /// How it was made, by its own account: the oldest first.
     pub history: Vec<History>,
+    /// The request that it came by, without `registry`: with `replace` it asks for the same again. None where the image was
+    /// registered, or came from an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<PullImage>,
     /// The config that came with it (OCI image specification), as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -113,6 +122,9 @@ pub struct History {
     /// Compressed bytes of that layer, where they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// Bytes of that layer when it is decompressed, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked: Option<u64>,
 }
 
 /// `image.pull`: makes an image that is kept here.
@@ -133,6 +145,10 @@ pub struct PullImage {
     /// What it is built like. A bundle is as it is.
     #[serde(default)]
     pub build: BuildOptions,
+    /// Move the name, where an image has it, to the image that the source stands for now. The old image stays under its id
+    /// if it has no other name. Without this a name that is taken is a `conflict`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
     /// How registries are to be spoken to.
     #[serde(default)]
     pub registry: RegistryAccess,
@@ -193,7 +209,10 @@ pub struct RegisterImage {
 pub struct RemoveImage {
     /// The image's name or id.
     pub image: String,
-    /// All names of it, where it is named by its id and has several.
+    /// Names or ids of more images: all of them are removed, or none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<String>,
+    /// All names of an image that is named by its id and has several.
     #[serde(default)]
     pub force: bool,
 }

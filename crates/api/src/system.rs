@@ -50,7 +50,7 @@ pub struct UsagePart {
     pub count: u64,
     /// Bytes on the disk.
     pub size: u64,
-    /// Bytes that `system.prune` would free.
+    /// Bytes that `system.prune` with `all` would free.
     pub reclaimable: u64,
 }
 
@@ -58,7 +58,7 @@ pub struct UsagePart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// Managed images.
+    /// Managed images. Those that have lost their last name to another image are reclaimable.
     Images,
     /// Kernels.
     Kernels,
@@ -78,7 +78,8 @@ pub enum Part {
 pub struct PruneRequest {
     /// Only say what would go.
     pub dry_run: bool,
-    /// Remove the whole cache, and the machines that have ended, too.
+    /// Remove the whole cache, and the machines that have ended, too. Without it what goes is what nothing needs: orphans,
+    /// images that have lost their last name, layers of no image, downloads that broke off.
     pub all: bool,
 }
 
@@ -98,6 +99,12 @@ pub struct PrunedItem {
     pub part: Part,
     /// What it is called.
     pub name: String,
+    /// The image that it belongs to, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// When it came here, or when the machine was started (RFC 3339), where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
     /// Bytes on the disk.
     pub size: u64,
 }

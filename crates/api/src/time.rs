@@ -6,7 +6,12 @@ const DAY: u64 = 86_400;
 
 /// Now.
 pub fn now() -> String {
-    format(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()))
+    of(SystemTime::now())
+}
+
+/// A point in time; 1970 for one before that.
+pub fn of(time: SystemTime) -> String {
+    format(time.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()))
 }
 
 /// Seconds since 1970. The calendar counts from 1 March of the year 0: so the day that comes and goes is a year's last.

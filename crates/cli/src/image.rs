@@ -6,6 +6,7 @@ mod history;
 mod list;
 mod pull;
 mod push;
+mod refresh;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -29,9 +30,12 @@ pub(crate) use self::list::list;
 pub(crate) use self::pull::pull;
 pub(crate) use self::show::facts;
 
+/// Characters of an id that are shown.
+const SHORT_ID: usize = 12;
+
 pub(crate) fn run(command: &ImageCommand, options: &ServiceOptions) -> Result<ExitCode, Failure> {
     match command {
-        ImageCommand::Pull(pull) => self::pull(pull, options),
+        ImageCommand::Pull(pull) => return self::pull(pull, options),
         ImageCommand::Ls(ls) => list(ls, options),
         ImageCommand::Show(show) => show::run(show, &*service::open(options)?),
         ImageCommand::Rm(rm) => return remove(rm, &*service::open(options)?),
@@ -46,10 +50,11 @@ pub(crate) fn run(command: &ImageCommand, options: &ServiceOptions) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// Each is tried; what the first failure means is what all of it means.
+/// All of them, or none.
 fn remove(rm: &ImageRm, service: &dyn Service) -> Result<ExitCode, Failure> {
-    let request = |image: &String| RemoveImage { image: image.clone(), force: rm.force };
-    each(rm.images.iter().map(|image| service.image_remove(&request(image))), &rm.output)
+    let mut images = rm.images.iter().cloned();
+    let request = RemoveImage { image: images.next().unwrap_or_default(), more: images.collect(), force: rm.force };
+    each([service.image_remove(&request)].into_iter(), &rm.output)
 }
 
 /// Tells of each thing that was removed, or why it was not.
@@ -132,7 +137,12 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 /// For people, so on standard error.
 fn summarise(image: &Image) {
     let Image { name, size, allocated, .. } = image;
-    say(&format!("{name}: {}, {} on disk", Bytes(*size), Bytes(*allocated)));
+    match &image.replaced {
+        Some(id) if *id == image.id => say(&format!("{name} was up to date: nothing has changed")),
+        Some(id) => say(&format!("{name} was {}, which stays under this id until `banger prune`", short(id))),
+        None => {}
+    }
+    say(&format!("{name}: {}, {} on disk{}", Bytes(*size), Bytes(*allocated), place(image)));
     if let Some(boot) = &image.boot {
         say(&format!("boot mode  {}: {}", boot.mode, boot.why));
     }
@@ -156,6 +166,16 @@ fn start(image: &Image) -> String {
         }
         _ => format!("start it with `banger run {name}`"),
     }
+}
+
+/// Where the files of an image are, as far as that is not the store.
+fn place(image: &Image) -> &'static str {
+    if image.managed { "" } else { " (external)" }
+}
+
+/// The beginning of an id, which tells it from others.
+fn short(id: &str) -> &str {
+    id.get(..SHORT_ID).unwrap_or(id)
 }
 
 /// What an image's kernel is called: by its name, and by its version where that says more.
@@ -198,6 +218,7 @@ pub(crate) mod tests {
             created: "2026-11-21T10:00:42Z".to_owned(),
             managed: true,
             rootfs: "/r/rootfs.ext4".into(),
+            replaced: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod build;
 mod cache;
 mod catalog;
 mod completion;
+mod daemon;
 mod directories;
 mod disk;
 mod doctor;
@@ -25,6 +26,7 @@ mod man;
 mod output;
 mod password;
 mod progress;
+mod purge;
 mod registry;
 mod resolve;
 mod run;
@@ -71,7 +73,7 @@ fn run() -> Result<ExitCode, Failure> {
     args.progress.write_global();
     let options = &args.service;
     match args.command {
-        Command::Pull(pull) => image::pull(&pull, options),
+        Command::Pull(pull) => return image::pull(&pull, options),
         Command::Run(run) => return run::run(&run, options),
         Command::Image(image) => return image::run(&image.command, options),
         Command::Images(ls) => image::list(&ls, options),
@@ -91,6 +93,8 @@ fn run() -> Result<ExitCode, Failure> {
         Command::Df(df) => system::df(&df, &*service::open(options)?),
         Command::Prune(prune) => system::prune(&prune, &*service::open(options)?),
         Command::Info(info) => system::info(info.json, &*service::open(options)?),
+        Command::Purge(purge) => purge::run(&purge, options),
+        Command::Daemon(daemon) => daemon::run(&daemon.command, options),
         Command::Job(job) => job::run(&job.command, options),
         Command::Doctor(doctor) => return doctor::run(&doctor, options),
         Command::Completion(completion) => completion::run(&completion),

@@ -41,6 +41,15 @@ pub(crate) fn ask(prompt: &str) -> Result<Option<String>, Failure> {
     meant(typed).map(Some)
 }
 
+/// Asks a question that is answered with yes or no; anything but yes is a no.
+pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+    Ok(is_yes(&ask(question)?.unwrap_or_default()))
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
 /// Asks for a line that must not be seen. Nothing where standard input is no terminal.
 pub(crate) fn ask_password(prompt: &str) -> Result<Option<String>, Failure> {
     let Some(terminal) = terminal() else { return Ok(None) };
@@ -166,6 +175,15 @@ mod tests {
         }
         // Where the terminal edits, nothing is left to do.
         assert_eq!(read(&b"a\x15b\x7f\n"[..], false).unwrap(), line("a\x15b\x7f"));
+    }
+
+    #[test]
+    fn only_a_yes_is_one() {
+        for (answer, expected) in
+            [("y", true), ("Yes\n", true), ("", false), ("n", false), ("yy", false), ("ja", false)]
+        {
+            assert_eq!(is_yes(answer), expected, "{answer:?}");
+        }
     }
 
     #[test]

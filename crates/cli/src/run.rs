@@ -53,7 +53,8 @@ pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failu
     };
     let settings = settings(run)?;
     let channel = Channel::find(wanted(run.channel)).map_err(|error| failures::of(&error))?;
-    let directory = Directory::create(&directories.machines()?, true).map_err(|error| failures::of(&error))?;
+    let mut directory = Directory::create(&directories.machines()?, true).map_err(|error| failures::of(&error))?;
+    directory.set_image(&run.source.to_string_lossy()).map_err(|error| failures::of(&error))?;
 
     let mut timings = Timings::start();
     let image = place.prepare(run, &directories, &directory)?;

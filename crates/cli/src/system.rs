@@ -1,15 +1,16 @@
 //! `banger df`, `banger prune`, `banger info`.
 
 use banger_api::Service;
-use banger_api::system::{Info, Part, PruneRequest, Pruned, UsagePart};
+use banger_api::system::{Info, Part, PruneRequest, Pruned, PrunedItem, UsagePart};
 
 use crate::args::{Df, Prune};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::image::facts;
 use crate::output::{json, print, print_each, say};
 use crate::password;
 use crate::table::Table;
-use crate::text::{Bytes, Count, Line};
+use crate::text::{Bytes, Count, Line, Moment};
 
 pub(crate) fn df(df: &Df, service: &dyn Service) -> Result<(), Failure> {
     let usage = service.system_df()?;
@@ -45,7 +46,14 @@ fn name(part: Part) -> &'static str {
 
 pub(crate) fn prune(prune: &Prune, service: &dyn Service) -> Result<(), Failure> {
     let request = |dry_run| PruneRequest { dry_run, all: prune.all };
-    if !prune.dry_run && !prune.force && !prune.json && password::is_attended() {
+    let is_asked = !prune.dry_run && !prune.yes;
+    let is_attended = !prune.json && password::is_attended();
+    if is_asked && prune.all && !is_attended {
+        let what = "`prune --all` removes the whole cache and every machine that has ended, and there is no terminal to ask on";
+        return Err(Failure::new(Exit::Usage, what)
+            .hint("`banger prune --all --yes` does not ask; --dry-run shows what would go"));
+    }
+    if is_asked && is_attended {
         let would = service.system_prune(&request(true))?;
         let is_harmless = would.items.iter().all(|item| item.part == Part::Leftovers);
         if !is_harmless && !is_wanted(&would)? {
@@ -74,18 +82,22 @@ pub(crate) fn prune(prune: &Prune, service: &dyn Service) -> Result<(), Failure>
 fn is_wanted(would: &Pruned) -> Result<bool, Failure> {
     items(would);
     let question = format!("Remove all this? {} would become free. [y/N] ", Bytes(would.freed));
-    let answer = password::ask(&question)?.unwrap_or_default();
-    Ok(is_yes(&answer))
-}
-
-fn is_yes(answer: &str) -> bool {
-    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    password::confirm(&question)
 }
 
 fn items(pruned: &Pruned) {
     for item in &pruned.items {
-        say(&format!("{}: {}, {}", name(item.part), Line(&item.name), Bytes(item.size)));
+        say(&line(item));
     }
+}
+
+/// What one thing is: its name, the image that it belongs to, its date, its size.
+fn line(item: &PrunedItem) -> String {
+    let mut parts = vec![Line(&item.name).to_string()];
+    parts.extend(item.image.as_ref().filter(|image| **image != item.name).map(|image| Line(image).to_string()));
+    parts.extend(item.date.as_deref().map(|date| Moment(date).to_string()));
+    parts.push(Bytes(item.size).to_string());
+    format!("{}: {}", one_or_many(item.part, 1), parts.join(", "))
 }
 
 /// How many of what.
@@ -130,8 +142,6 @@ fn text(info: &Info) -> String {
 
 #[cfg(test)]
 mod tests {
-    use banger_api::system::PrunedItem;
-
     use super::*;
 
     #[test]
@@ -148,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_goes_is_counted_by_what_it_is() {
-        let item = |part| PrunedItem { part, name: "x".to_owned(), size: 1 };
+        let item = |part| PrunedItem { part, name: "x".to_owned(), image: None, date: None, size: 1 };
         for (items, expected) in [
             (vec![item(Part::Layers)], "1 layer"),
             (
@@ -161,11 +171,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_yes_is_one() {
-        for (answer, expected) in
-            [("y", true), ("Yes\n", true), ("", false), ("n", false), ("yy", false), ("ja", false)]
-        {
-            assert_eq!(is_yes(answer), expected, "{answer:?}");
+    fn what_goes_is_told_with_image_and_date() {
+        let item = |image: Option<&str>, date: Option<&str>| PrunedItem {
+            part: Part::Machines,
+            name: "0123456789ab".to_owned(),
+            image: image.map(str::to_owned),
+            date: date.map(str::to_owned),
+            size: 2048,
+        };
+        for (item, expected) in [
+            (item(Some("web"), Some("2026-11-21T10:00:42Z")), "machine: 0123456789ab, web, 2026-11-21 10:00, 2.0 KiB"),
+            (item(None, None), "machine: 0123456789ab, 2.0 KiB"),
+            (item(Some("0123456789ab"), None), "machine: 0123456789ab, 2.0 KiB"),
+        ] {
+            assert_eq!(line(&item), expected);
         }
     }
 }

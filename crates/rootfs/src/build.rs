@@ -16,7 +16,7 @@ use crate::guest::{self, Guest};
 use crate::options::Options;
 use crate::pipeline::{self, Input};
 use crate::progress::{Event, LayerSummary, Progress, Stage};
-use crate::report::{Report, Seconds};
+use crate::report::{LayerReport, Report, Seconds};
 
 /// Builds the ext4 root file system of the image that `open` opens.
 ///
@@ -91,7 +91,9 @@ fn build_from(
 
     progress.event(Event::Stage(Stage::Metadata));
     check_wanted(progress)?;
-    let (of_image, of_additions) = unpacked.digests.split_at(image.layers().len());
+    let layers = layers(image, &unpacked.read);
+    let digests: Vec<String> = unpacked.read.into_iter().map(|read| read.digest).collect();
+    let (of_image, of_additions) = digests.split_at(image.layers().len());
     let identity = Inputs::new(image.manifest_digest(), of_image, of_additions, &of_guest, options);
     let identity = identity.identity(options.uuid);
     let entries = unpacked.tree.names() as u64 + 1;
@@ -135,8 +137,19 @@ fn build_from(
         checksum,
         boot,
         modules: guest.version().map(str::to_owned),
+        layers,
         seconds,
     })
+}
+
+/// What the report says of the image's layers.
+fn layers(image: &banger_oci::Image, read: &[pipeline::Read]) -> Vec<LayerReport> {
+    let layer = |(layer, read): (&banger_oci::Layer, &pipeline::Read)| LayerReport {
+        diff_id: read.digest.clone(),
+        size: layer.size(),
+        unpacked: read.bytes,
+    };
+    image.layers().iter().zip(read).map(layer).collect()
 }
 
 /// Ends a build that nobody wants any more.

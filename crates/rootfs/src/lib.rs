@@ -28,4 +28,4 @@ pub use content_id::FORMAT_VERSION;
 pub use error::{Error, LayerError};
 pub use options::{Addition, DEFAULT_LABEL, Options};
 pub use progress::{Event, LayerSummary, Progress, Silent, Stage};
-pub use report::{Report, Seconds};
+pub use report::{LayerReport, Report, Seconds};

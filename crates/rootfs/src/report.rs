@@ -31,8 +31,22 @@ pub struct Report {
     /// The kernel whose modules were put in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modules: Option<String>,
+    /// The image's layers, the lowest first. Not part of what is printed.
+    #[serde(skip)]
+    pub layers: Vec<LayerReport>,
     /// Wall time by stage.
     pub seconds: Seconds,
+}
+
+/// A layer that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerReport {
+    /// Digest of the decompressed archive.
+    pub diff_id: String,
+    /// Bytes of the compressed blob, where the source says how many.
+    pub size: Option<u64>,
+    /// Bytes of the decompressed archive.
+    pub unpacked: u64,
 }
 
 /// Wall time of each stage, in seconds.

@@ -18,6 +18,9 @@ use crate::store::Store;
 pub struct Reservation {
     what: What,
     name: String,
+    /// The id that the name may be taken from.
+    replaced: Option<String>,
+    may_replace: bool,
     held: Held,
 }
 
@@ -30,6 +33,16 @@ impl Reservation {
     /// The name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The id of the image that had the name when it was reserved, where the name may be moved.
+    pub fn replaced(&self) -> Option<&str> {
+        self.replaced.as_deref()
+    }
+
+    /// Whether the name may be taken from an image that has it.
+    pub(crate) fn may_replace(&self) -> bool {
+        self.may_replace
     }
 }
 
@@ -46,7 +59,18 @@ impl Store {
     /// # Errors
     /// It cannot be a name; an image has it; somebody else makes an image that is to have it.
     pub fn reserve(&self, name: &str) -> Result<Reservation> {
-        self.reserve_what(What::Image, name)
+        self.reserve_what(What::Image, name, false)
+    }
+
+    /// Reserves the name of an image, which an image may have: the name is moved when the new image is recorded, in one
+    /// transaction. Until then it stays what it is.
+    ///
+    /// # Errors
+    /// It cannot be a name; another process makes an image that is to have it.
+    pub fn reserve_replacing(&self, name: &str) -> Result<Reservation> {
+        let mut reservation = self.reserve_what(What::Image, name, true)?;
+        reservation.replaced = self.row_of(name)?.map(|row| row.id);
+        Ok(reservation)
     }
 
     /// Reserves the name of a kernel.
@@ -54,13 +78,14 @@ impl Store {
     /// # Errors
     /// It cannot be a name; a kernel has it; somebody else makes a kernel that is to have it.
     pub fn reserve_kernel(&self, name: &str) -> Result<Reservation> {
-        self.reserve_what(What::Kernel, name)
+        self.reserve_what(What::Kernel, name, false)
     }
 
-    fn reserve_what(&self, what: What, name: &str) -> Result<Reservation> {
+    fn reserve_what(&self, what: What, name: &str, may_replace: bool) -> Result<Reservation> {
         name::check(name).map_err(|source| Error::Name { what, name: name.to_owned(), source })?;
         // Before anything is locked: a name that is taken is not reserved by whoever asks.
-        self.refuse_taken(what, name)?;
+        let refuse_taken = || if may_replace { Ok(()) } else { self.refuse_taken(what, name) };
+        refuse_taken()?;
         let path = self.reserved().join(format!("{what}-{name}"));
         let held = {
             let _nobody_looks = lock::wait(&self.reserved(), Mode::Shared)?;
@@ -68,12 +93,12 @@ impl Store {
         };
         let Attempt::Held(held) = held else {
             // Whoever held it may just have finished.
-            self.refuse_taken(what, name)?;
+            refuse_taken()?;
             return Err(Error::BeingMade { what, name: name.to_owned() });
         };
-        let reservation = Reservation { what, name: name.to_owned(), held };
+        let reservation = Reservation { what, name: name.to_owned(), replaced: None, may_replace, held };
         // It may have been given since the first look, but cannot be any more.
-        self.refuse_taken(what, name)?;
+        refuse_taken()?;
         Ok(reservation)
     }
 

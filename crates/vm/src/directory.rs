@@ -20,6 +20,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ const MODE: u32 = 0o700;
 pub struct Record {
     /// Whether the directory is removed when the machine ends.
     pub remove: bool,
+    /// The image that it runs from, as it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Where its sockets are.
     pub sockets: PathBuf,
     /// The socket that leads to each vsock port of the guest, where it is reached that way: `CONNECT PORT\n` is answered with `OK …\n`.
@@ -79,7 +83,7 @@ impl Directory {
         let lock = lock_file(&path)?;
         lock.0.try_lock().map_err(io::Error::from).at("lock", &path.join(LOCK))?;
         let sockets = sockets(&path, &id)?;
-        let record = Record { remove, sockets, vsock: None };
+        let record = Record { remove, image: None, sockets, vsock: None };
         let directory = Self { path, id, record, _lock: lock };
         directory.write_record()?;
         Ok(directory)
@@ -88,6 +92,15 @@ impl Directory {
     /// It is not removed at the end.
     pub(crate) fn keep(&mut self) -> Result<()> {
         self.record.remove = false;
+        self.write_record()
+    }
+
+    /// The machine runs from this image.
+    ///
+    /// # Errors
+    /// That cannot be recorded.
+    pub fn set_image(&mut self, image: &str) -> Result<()> {
+        self.record.image = Some(image.to_owned());
         self.write_record()
     }
 
@@ -142,6 +155,10 @@ impl Drop for Directory {
 pub struct Ended {
     /// What it was called.
     pub id: String,
+    /// The image that it ran from, as it was named.
+    pub image: Option<String>,
+    /// When it was started.
+    pub started: Option<SystemTime>,
     /// Bytes on the disk that its directory takes up.
     pub size: u64,
 }
@@ -165,13 +182,37 @@ pub fn ended(machines: &Path, remove: bool) -> Result<Vec<Ended>> {
         if lock.0.try_lock().is_err() {
             continue;
         }
-        ended.push(Ended { id: id.to_owned(), size: size(&path) });
+        // The lock is made when the machine is started, and never written to.
+        let started = lock.0.metadata().and_then(|metadata| metadata.modified()).ok();
+        let image = read_record(&path).and_then(|record| record.image);
+        ended.push(Ended { id: id.to_owned(), image, started, size: size(&path) });
         if remove {
             std::fs::remove_dir_all(&path).at("remove", &path)?;
         }
     }
     ended.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(ended)
+}
+
+/// The machines that a process looks after, by their ids.
+///
+/// # Errors
+/// The directory of machines cannot be read.
+pub fn running(machines: &Path) -> Result<Vec<String>> {
+    if !machines.is_dir() {
+        return Ok(Vec::new());
+    }
+    let _all = lock_all(machines)?;
+    let mut running = Vec::new();
+    for entry in std::fs::read_dir(machines).at("read", machines)?.flatten() {
+        let name = entry.file_name();
+        let Some(id) = name.to_str().filter(|name| is_id(name)) else { continue };
+        if lock_file(&entry.path())?.0.try_lock().is_err() {
+            running.push(id.to_owned());
+        }
+    }
+    running.sort();
+    Ok(running)
 }
 
 /// Bytes on the disk of the files in a directory that have no other name.
@@ -343,6 +384,8 @@ mod tests {
         std::fs::write(over.file("overlay.qcow2"), [1; 10_000]).unwrap();
         let (id, path) = (over.id().to_owned(), over.path().to_owned());
         drop(over);
+        assert_eq!(super::running(machines.path()).unwrap(), [running.id()]);
+        assert_eq!(super::running(&machines.path().join("none")).unwrap(), [""; 0]);
         let found = ended(machines.path(), false).unwrap();
         assert_eq!(found.iter().map(|ended| &ended.id).collect::<Vec<_>>(), [&id]);
         assert!(found[0].size >= 10_000 && path.exists());

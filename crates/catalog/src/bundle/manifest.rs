@@ -48,6 +48,22 @@ pub struct Manifest {
     /// The config that came with the image (OCI image specification).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Value>,
+    /// The layers that it was made from, the lowest first, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<Layer>,
+}
+
+/// A layer that an image was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Digest of the decompressed archive.
+    pub diff_id: String,
+    /// Bytes of the compressed blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Bytes of the decompressed archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked: Option<u64>,
 }
 
 /// How an image boots.
@@ -85,6 +101,7 @@ impl Manifest {
             label: None,
             rootfs: Rootfs::default(),
             config: None,
+            layers: Vec::new(),
         }
     }
 

@@ -19,7 +19,7 @@ mod read;
 mod survey;
 mod write;
 
-pub use self::manifest::{Boot, Manifest, Rootfs, VERSION};
+pub use self::manifest::{Boot, Layer, Manifest, Rootfs, VERSION};
 pub use self::read::{Extracted, read};
 pub use self::write::{Written, write};
 

@@ -4,6 +4,7 @@ use std::fs::{self, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use banger_oci::{Algorithm, Digest};
 
@@ -23,6 +24,8 @@ pub struct Kept {
     pub complete: bool,
     /// Bytes that it takes up on the disk.
     pub size: u64,
+    /// When something was last written to it.
+    pub modified: Option<SystemTime>,
     /// Whether somebody uses it, or downloads it.
     pub in_use: bool,
     path: PathBuf,
@@ -51,7 +54,8 @@ impl Downloads {
             if metadata.is_file() {
                 let size = metadata.blocks().saturating_mul(STAT_BLOCK);
                 let in_use = is_in_use(&path)?;
-                kept.push(Kept { sha256, complete, size, in_use, path });
+                let modified = metadata.modified().ok();
+                kept.push(Kept { sha256, complete, size, modified, in_use, path });
             }
         }
         kept.sort_by_key(|kept| (kept.sha256, kept.complete));

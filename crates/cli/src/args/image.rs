@@ -13,7 +13,9 @@ An image is kept under a name: its root file system, its kernel, an initial RAM 
 in ~/.local/state/banger/images. Images that were made of the same things share their files.";
 
 const LS_HELP: &str = "\
-`size` is what an image takes up on the disk; what it shares with others is counted in each.
+`size` is what an image takes up on the disk; what it shares with others is counted in each. A
+registered image is somewhere else, and takes up its size there. An image whose name was moved to
+another one (`banger pull --replace`) is listed by its id.
 
 Examples:
   banger image ls
@@ -28,7 +30,7 @@ Examples:
 
 const RM_HELP: &str = "\
 An image that a machine runs from is not removed, nor are the files of a registered one. Files go
-with the last name that they have.
+with the last name that they have. Several images are removed all together, or none of them.
 
 Examples:
   banger image rm debian-bookworm
@@ -40,7 +42,8 @@ Examples:
   banger image rename debian-bookworm base";
 
 const HISTORY_HELP: &str = "\
-The newest step comes first. `size` is that of the compressed layer, where it is known.
+The newest step comes first. `size` is that of the compressed layer, `unpacked` that of what is in
+it, as they were when the image was pulled.
 
 Examples:
   banger image history debian-bookworm

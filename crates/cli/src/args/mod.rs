@@ -40,7 +40,8 @@ pub(crate) use self::registry::{CacheOption, HostOptions, Pull, RegistryOptions}
 pub(crate) use self::run::{Accel, Run, Way};
 pub(crate) use self::service::ServiceOptions;
 pub(crate) use self::system::{
-    Completion, Df, Doctor, Info, Job, JobCommand, JobLs, JobOne, JobWatch, Man, Prune, Shell,
+    Completion, Daemon, DaemonCommand, DaemonStop, Df, Doctor, Info, Job, JobCommand, JobLs, JobOne, JobWatch, Man,
+    Prune, Purge, Shell,
 };
 
 const AFTER_HELP: &str = "\
@@ -151,10 +152,14 @@ pub(crate) enum Command {
     Df(Df),
     /// Remove what nothing needs
     Prune(Prune),
+    /// Remove all that is kept for this user: images, kernels, machines, the cache
+    Purge(Purge),
     /// Show who does the work, and where things are kept
     Info(Info),
     /// See to what the daemon does
     Job(Job),
+    /// End the daemon
+    Daemon(Daemon),
     /// See what is missing on this machine, and how to get it
     Doctor(Doctor),
     /// Print what makes a shell complete command lines

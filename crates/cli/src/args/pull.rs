@@ -20,7 +20,11 @@ Sources, looked for in this order:
 The image is kept under a name, ready to be started: its root file system with an agent and a
 kernel's modules in it, the kernel, an initial RAM disk. Without --name it is called after the
 source: debian-bookworm for debian:bookworm. A name that is taken is refused before anything is
-downloaded.
+downloaded, unless --replace moves it: when the new image is complete, in one step. The old image
+stays under its id, for machines that run from it, until `banger image rm` or `banger prune`.
+
+`banger pull --all --replace` pulls every image again that came from a registry, a catalog or
+demo:, with the options that it came with. One that fails does not stop the others.
 
 The kernel is the one that --kernel-ref names; or else the one that a bundle was made for; or else
 the one of --kernel; or else the one that the settings name; or else the newest that `banger
@@ -32,13 +36,25 @@ Examples:
   banger pull ghcr.io/owner/image:1.2 --kernel ./vmlinuz --modules ./modules
   banger pull oci:images:bookworm --name mine --platform linux/arm64
   banger pull demo: && banger run demo
+  banger pull debian:bookworm --replace
+  banger pull --all --replace
   docker save my-app | banger pull docker-archive:- --name my-app";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = PULL_EXAMPLES)]
 pub(crate) struct PullArgs {
     /// What the image is made from: a name in a catalog, a reference to a registry, or a file or directory (see below)
-    pub(crate) source: OsString,
+    #[arg(required_unless_present = "all")]
+    pub(crate) source: Option<OsString>,
+
+    /// Move the name, if an image has it, to what SOURCE stands for now
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// With --replace: pull every image again from where it came, with the same options
+    #[arg(long, requires = "replace", conflicts_with_all = ["source", "name", "platform", "size", "label", "kernel_ref",
+        "kernel", "no_kernel", "guest", "hostname", "ssh_key", "env", "sysctl", "ulimit", "cmd", "sshd"])]
+    pub(crate) all: bool,
 
     /// What to call it [default: made from the source]
     #[arg(long)]
@@ -56,11 +72,11 @@ pub(crate) struct PullArgs {
     #[arg(long, value_parser = values::label)]
     pub(crate) label: Option<String>,
 
-    /// Print the image's name on standard output and nothing else
+    /// Print the image's name on standard output and nothing else; with --all the names that were moved
     #[arg(short, long, conflicts_with = "json")]
     pub(crate) quiet: bool,
 
-    /// Print one JSON object on standard output
+    /// Print one JSON object on standard output; with --all one a line
     #[arg(long)]
     pub(crate) json: bool,
 

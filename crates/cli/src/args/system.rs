@@ -1,26 +1,46 @@
-//! `banger df`, `banger prune`, `banger info`, `banger doctor`, `banger job`, `banger completion`, `banger man`
+//! `banger df`, `banger prune`, `banger purge`, `banger daemon`, `banger info`, `banger doctor`, `banger job`, `banger completion`, `banger man`
 
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
 const DF_HELP: &str = "\
-`reclaimable` is what `banger prune` would free; `banger prune --all` frees more.
+`reclaimable` is what `banger prune --all` would free: the cache, machines that have ended, images
+whose name was moved to another image. `banger prune` frees what of it nothing needs.
 
 Examples:
   banger df
   banger df --json | jq -r 'select(.part == \"layers\") | .size'";
 
 const PRUNE_HELP: &str = "\
-What goes is what nothing needs: leftovers of what was killed, layers that no image in the cache
-needs, downloads that broke off. With --all the whole cache goes too, and machines that have
-ended. Images and kernels that have a name always stay.
+What goes is what nothing needs: leftovers of what was killed, images whose name was moved to
+another image and from which no machine runs, layers that no image in the cache needs, downloads
+that broke off. With --all the whole cache goes too, and machines that have ended. Images and
+kernels that have a name always stay.
 
-On a terminal it is asked before anything but leftovers is removed; --force asks nothing.
+On a terminal it is asked before anything but leftovers is removed. Where there is no terminal,
+--all needs --yes.
 
 Examples:
   banger prune --dry-run
-  banger prune --all --force";
+  banger prune --all --yes";
+
+const PURGE_HELP: &str = "\
+Everything in ~/.local/state/banger and ~/.cache/banger: images, kernels, machines that have ended,
+the cache. The daemon is ended first. It is refused while a machine runs, or while another process
+uses an image. Settings in ~/.config/banger stay. It is listed first, and asked on a terminal; where
+there is none, --yes is needed.
+
+Examples:
+  banger purge --dry-run
+  banger purge --yes";
+
+const DAEMON_HELP: &str = "\
+The daemon is started by the first command that needs it, and ends by itself when it has had nothing
+to do for five minutes. `banger info` shows whether it runs.
+
+Examples:
+  banger daemon stop";
 
 const DOCTOR_HELP: &str = "\
 Each line is one thing that banger needs, or can make use of: whether it is there, what it is for,
@@ -63,12 +83,45 @@ pub(crate) struct Prune {
     pub(crate) all: bool,
 
     /// Do not ask
-    #[arg(short, long)]
-    pub(crate) force: bool,
+    #[arg(short, long, visible_alias = "force", short_alias = 'f')]
+    pub(crate) yes: bool,
 
-    /// Print one JSON object; nothing is asked then
+    /// Print one JSON object; nothing is asked then, so --all needs --yes
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = PURGE_HELP)]
+pub(crate) struct Purge {
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = DAEMON_HELP, arg_required_else_help = false)]
+pub(crate) struct Daemon {
+    #[command(subcommand)]
+    pub(crate) command: DaemonCommand,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub(crate) enum DaemonCommand {
+    /// End the daemon
+    Stop(DaemonStop),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DaemonStop {
+    /// Cancel its jobs; without this it is not ended while it has any
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -22,17 +22,18 @@ pub(super) fn run(history: &ImageHistory, service: &dyn Service) -> Result<(), F
     table(&steps).print(history.no_trunc)
 }
 
-fn table(steps: &[History]) -> Table<3> {
-    let mut table = Table::new(["created", ">size", "created by"]);
+fn table(steps: &[History]) -> Table<4> {
+    let mut table = Table::new(["created", ">size", ">unpacked", "created by"]);
     for step in steps {
-        let size = match (&step.diff_id, step.size) {
+        let shown = |size: Option<u64>| match (&step.diff_id, size) {
             (_, Some(size)) => Bytes(size).to_string(),
             (None, None) => Bytes(0).to_string(),
             (Some(_), None) => "-".to_owned(),
         };
         table.row([
             step.created.as_deref().map_or_else(|| "-".to_owned(), |created| Moment(created).to_string()),
-            size,
+            shown(step.size),
+            shown(step.unpacked),
             Line(&words(step)).to_string(),
         ]);
     }
@@ -56,13 +57,15 @@ mod tests {
 
     #[test]
     fn a_step_is_told_by_its_command() {
-        let step = |created_by: Option<&str>, comment: Option<&str>, diff_id: Option<&str>, size| History {
-            created: created_by.map(|_| "2026-11-21T10:00:00Z".to_owned()),
-            created_by: created_by.map(str::to_owned),
-            comment: comment.map(str::to_owned),
-            diff_id: diff_id.map(str::to_owned),
-            size,
-        };
+        let step =
+            |created_by: Option<&str>, comment: Option<&str>, diff_id: Option<&str>, size: Option<u64>| History {
+                created: created_by.map(|_| "2026-11-21T10:00:00Z".to_owned()),
+                created_by: created_by.map(str::to_owned),
+                comment: comment.map(str::to_owned),
+                diff_id: diff_id.map(str::to_owned),
+                size,
+                unpacked: size.map(|size| size * 3),
+            };
         let steps = [
             step(Some("/bin/sh -c #(nop)  CMD [\"bash\"]"), None, None, None),
             step(Some("RUN make\ninstall"), Some("buildkit"), Some("sha256:1"), Some(2048)),
@@ -71,11 +74,11 @@ mod tests {
         ];
         assert_eq!(
             table(&steps).to_string(),
-            "created              size  created by\n\
-             2026-11-21 10:00      0 B  CMD [\"bash\"]\n\
-             2026-11-21 10:00  2.0 KiB  RUN make\\ninstall (buildkit)\n\
-             -                       -  imported\n\
-             -                     0 B\n"
+            "created              size  unpacked  created by\n\
+             2026-11-21 10:00      0 B       0 B  CMD [\"bash\"]\n\
+             2026-11-21 10:00  2.0 KiB   6.0 KiB  RUN make\\ninstall (buildkit)\n\
+             -                       -         -  imported\n\
+             -                     0 B       0 B\n"
         );
     }
 }

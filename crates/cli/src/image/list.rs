@@ -2,7 +2,7 @@
 
 use banger_api::image::Image;
 
-use super::kernel_of;
+use super::{kernel_of, place, short};
 use crate::args::{ImageLs, ServiceOptions};
 use crate::failure::Failure;
 use crate::output::print_list;
@@ -21,8 +21,12 @@ fn table(images: &[Image]) -> Table<5> {
     for image in images {
         let name = Line(&image.name);
         table.row([
-            if image.managed { name.to_string() } else { format!("{name} (registered)") },
-            Bytes(image.allocated).to_string(),
+            match image.managed {
+                true if image.name == image.id => format!("{} (replaced)", short(&image.id)),
+                true => name.to_string(),
+                false => format!("{name} (registered)"),
+            },
+            format!("{}{}", Bytes(image.allocated), place(image)),
             kernel_name(image),
             Moment(&image.created).to_string(),
             Line(&image.source).to_string(),
@@ -47,11 +51,14 @@ mod tests {
         let mut registered = image("mine");
         (registered.managed, registered.kernel) = (false, None);
         registered.source = "/srv/disk\n.ext4".to_owned();
+        let mut replaced = image("old");
+        replaced.name.clone_from(&replaced.id);
         assert_eq!(
-            table(&[image("web"), registered]).to_string(),
-            "name                    size  kernel     created           source\n\
-             web                213.5 MiB  linux-6.1  2026-11-21 10:00  docker.io/library/web:latest\n\
-             mine (registered)  213.5 MiB  -          2026-11-21 10:00  /srv/disk\\n.ext4\n"
+            table(&[image("web"), registered, replaced]).to_string(),
+            "name                                  size  kernel     created           source\n\
+             web                              213.5 MiB  linux-6.1  2026-11-21 10:00  docker.io/library/web:latest\n\
+             mine (registered)     213.5 MiB (external)  -          2026-11-21 10:00  /srv/disk\\n.ext4\n\
+             aaaaaaaaaaaa (replaced)         213.5 MiB  linux-6.1  2026-11-21 10:00  docker.io/library/old:latest\n"
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use banger_api::image::{BuildOptions, PullImage};
@@ -9,7 +10,7 @@ use banger_oci::source::Input;
 use banger_oci::{Reference, Source};
 use banger_operations::source::Origin;
 
-use super::{absolute, kernel, summarise};
+use super::{absolute, kernel, refresh, summarise};
 use crate::access;
 use crate::args::{GuestLayer, PullArgs, ServiceOptions};
 use crate::exit::Exit;
@@ -20,8 +21,15 @@ use crate::progress::{Shown, Task};
 use crate::registry;
 use crate::service;
 
-pub(crate) fn pull(pull: &PullArgs, options: &ServiceOptions) -> Result<(), Failure> {
-    let wanted = Wanted::parse(&pull.source)?;
+pub(crate) fn pull(pull: &PullArgs, options: &ServiceOptions) -> Result<ExitCode, Failure> {
+    match &pull.source {
+        Some(source) => one(pull, source, options).map(|()| ExitCode::SUCCESS),
+        None => refresh::all(pull, &*service::open(options)?),
+    }
+}
+
+fn one(pull: &PullArgs, source: &OsStr, options: &ServiceOptions) -> Result<(), Failure> {
+    let wanted = Wanted::parse(source)?;
     let request = request(pull, &wanted)?;
     // The daemon's standard input is not ours.
     let service = if wanted.is_stdin { service::in_process(options)? } else { service::open(options)? };
@@ -46,6 +54,7 @@ fn request(pull: &PullArgs, wanted: &Wanted) -> Result<PullImage, Failure> {
         platform: pull.platform.as_ref().map(ToString::to_string),
         kernel: kernel(&pull.kernel)?,
         build: build(pull)?,
+        replace: pull.replace,
         registry: access::requested(&pull.registry, wanted.reference.as_ref(), !wanted.is_name)?,
     })
 }
@@ -68,19 +77,19 @@ fn build(pull: &PullArgs) -> Result<BuildOptions, Failure> {
 
 /// What an image is to be made from.
 #[derive(Debug, Eq, PartialEq)]
-struct Wanted {
+pub(super) struct Wanted {
     /// As whoever does the work understands it, in whatever directory.
     source: String,
     /// Where it is in a registry, if it is there.
-    reference: Option<Reference>,
+    pub(super) reference: Option<Reference>,
     /// Whether it may as well be a name in a catalog.
-    is_name: bool,
+    pub(super) is_name: bool,
     /// Whether it comes by standard input.
     is_stdin: bool,
 }
 
 impl Wanted {
-    fn parse(text: &OsStr) -> Result<Self, Failure> {
+    pub(super) fn parse(text: &OsStr) -> Result<Self, Failure> {
         let is_name = text.to_str().is_some_and(is_name);
         let as_typed = |text: &OsStr| text.to_str().map(str::to_owned).ok_or_else(|| not_utf8(text));
         match Origin::parse(text) {

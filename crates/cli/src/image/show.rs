@@ -3,7 +3,7 @@
 use banger_api::Service;
 use banger_api::image::ImageDetails;
 
-use super::kernel_of;
+use super::{kernel_of, place};
 use crate::args::ImageShow;
 use crate::failure::Failure;
 use crate::output::{json, print};
@@ -19,14 +19,14 @@ fn text(details: &ImageDetails) -> String {
     let kernel = image.kernel.as_ref();
     let path = |path: &std::path::Path| path.display().to_string();
     let lines = [
-        ("name", Some(image.name.clone())),
+        ("name", Some(image.name.clone()).filter(|name| *name != image.id)),
         ("id", Some(image.id.clone())),
         ("source", Some(image.source.clone())),
         ("digest", image.digest.clone()),
         ("platform", image.platform.clone()),
         ("boot mode", image.boot.as_ref().map(|boot| format!("{}: {}", boot.mode, boot.why))),
         ("kernel", kernel_of(image)),
-        ("size", Some(format!("{}, {} on disk", Bytes(image.size), Bytes(image.allocated)))),
+        ("size", Some(format!("{}, {} on disk{}", Bytes(image.size), Bytes(image.allocated), place(image)))),
         ("created", Some(Moment(&image.created).to_string())),
         ("managed", Some(if image.managed { "yes" } else { "no: its files are somebody else's" }.to_owned())),
         ("shared with", Some(details.shared_with.join(", ")).filter(|names| !names.is_empty())),
@@ -53,8 +53,13 @@ mod tests {
 
     #[test]
     fn what_is_not_known_has_no_line() {
-        let mut details =
-            ImageDetails { image: image("web"), shared_with: Vec::new(), history: Vec::new(), config: None };
+        let mut details = ImageDetails {
+            image: image("web"),
+            shared_with: Vec::new(),
+            history: Vec::new(),
+            request: None,
+            config: None,
+        };
         let shown = text(&details);
         assert!(shown.starts_with("name         web\nid           aaaa"), "{shown}");
         assert!(shown.contains("\nkernel       linux-6.1 (6.1.0-18)\n"), "{shown}");

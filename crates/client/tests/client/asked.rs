@@ -56,7 +56,10 @@ fn everything_can_be_asked() {
     assert_eq!(client.kernel_export(&archive, &observer).unwrap().size, 1);
     assert_eq!(client.kernel_list().unwrap().len(), 2);
     assert_eq!(client.kernel_remove(&RemoveKernel { name: "k".into() }).unwrap().freed, 7);
-    assert_eq!(client.image_remove(&RemoveImage { image: "b".into(), force: false }).unwrap().names, ["b"]);
+    assert_eq!(
+        client.image_remove(&RemoveImage { image: "b".into(), more: Vec::new(), force: false }).unwrap().names,
+        ["b"]
+    );
     assert_eq!(client.catalog_list(&observer).unwrap(), []);
     assert_eq!(client.system_df().unwrap().parts.len(), 1);
     assert_eq!(client.system_prune(&Default::default()).unwrap().freed, 3);

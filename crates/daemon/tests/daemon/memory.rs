@@ -56,6 +56,7 @@ fn image(name: &str, source: &str, managed: bool) -> Image {
         created: "2026-01-01T00:00:00Z".to_owned(),
         managed,
         rootfs: PathBuf::from("/images/rootfs.ext4"),
+        replaced: None,
     }
 }
 
@@ -146,7 +147,7 @@ impl Service for Memory {
 
     fn image_show(&self, image: &str) -> Result<ImageDetails> {
         let image = self.find(image)?;
-        Ok(ImageDetails { image, shared_with: Vec::new(), history: Vec::new(), config: None })
+        Ok(ImageDetails { image, shared_with: Vec::new(), history: Vec::new(), request: None, config: None })
     }
 
     fn image_remove(&self, request: &RemoveImage) -> Result<Removed> {
@@ -212,7 +213,10 @@ impl Service for Memory {
     }
 
     fn system_prune(&self, _: &PruneRequest) -> Result<Pruned> {
-        Ok(Pruned { items: vec![PrunedItem { part: Part::Layers, name: "x".to_owned(), size: 3 }], freed: 3 })
+        Ok(Pruned {
+            items: vec![PrunedItem { part: Part::Layers, name: "x".to_owned(), image: None, date: None, size: 3 }],
+            freed: 3,
+        })
     }
 
     fn system_info(&self) -> Result<Info> {

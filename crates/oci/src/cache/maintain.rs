@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A number of files, and what they take up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +66,17 @@ pub struct ImageUsage {
     pub unique: u64,
     /// Whether it can be read: of an image for several platforms, those that were fetched.
     pub complete: bool,
+}
+
+/// What of the cache is one image's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The image's name, or its digest where it has none.
+    pub image: String,
+    /// When its index or manifest came here.
+    pub modified: Option<SystemTime>,
+    /// Bytes that become free with it when all images are removed: a blob that several need is the first one's.
+    pub bytes: u64,
 }
 
 /// What was removed, or would be.
@@ -202,6 +214,24 @@ impl Cache {
             }
         }
         Ok(bytes)
+    }
+
+    /// What is whose, in the order of `index.json`. Nothing is changed, and no other process is waited for.
+    ///
+    /// # Errors
+    /// `index.json` or a directory cannot be read.
+    pub fn shares(&self) -> Result<Vec<Share>> {
+        let names = self.read_names()?;
+        let mut stored = self.stored()?;
+        let mut walk = Walk::new(self);
+        let mut shares = Vec::new();
+        for entry in names.descriptors() {
+            let modified = stored.get(&entry.digest).and_then(|blob| blob.metadata.modified().ok());
+            let own = walk.reach(entry)?.blobs.into_iter().filter_map(|digest| stored.remove(&digest));
+            let bytes = own.map(|blob| freed_bytes(&blob.metadata)).fold(0, u64::saturating_add);
+            shares.push(Share { image: name_of(entry), modified, bytes });
+        }
+        Ok(shares)
     }
 
     /// The places of the entries that a name means.

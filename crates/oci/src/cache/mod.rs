@@ -37,7 +37,7 @@ mod reach;
 pub use check::{Checked, Damaged};
 pub use ingest::{Ingest, Partial};
 pub use lock::Guard;
-pub use maintain::{Amount, ImageUsage, Removed, Usage};
+pub use maintain::{Amount, ImageUsage, Removed, Share, Usage};
 
 use crate::digest::{Algorithm, Digest};
 use crate::layout::{BLOBS, INDEX, MARKER};

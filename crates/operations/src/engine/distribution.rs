@@ -19,7 +19,7 @@ use banger_store::image::Row;
 
 use super::pull::kernel;
 use super::watching::{Watching, step};
-use super::{Engine, images};
+use super::{Engine, images, layers};
 use crate::access::Access;
 use crate::hints::{self, Asked, Place};
 use crate::problem::{of_catalog, of_disk, of_distribution, of_file, of_kernel, of_store};
@@ -83,6 +83,7 @@ fn pack(row: &Row, directory: &Path, observer: &Arc<dyn Observer>) -> Result<bun
         kernel_ref: row.kernel.as_ref().and_then(|kernel| kernel.name.clone()),
         kernel_version: row.kernel.as_ref().and_then(|kernel| kernel.version.clone()),
         config: images::config(row)?,
+        layers: layers::read(row)?,
         ..Manifest::new(row.name.clone(), platform(row))
     };
     let rootfs = File::open(&row.rootfs).map_err(|error| of_file("open", &row.rootfs, &error))?;

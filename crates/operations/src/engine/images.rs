@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use banger_api::event::Step;
-use banger_api::image::{History, Image, ImageDetails, PromoteImage, RegisterImage, RemoveImage, Removed, RenameImage};
+use banger_api::image::{
+    History, Image, ImageDetails, PromoteImage, PullImage, RegisterImage, RemoveImage, Removed, RenameImage,
+};
 use banger_api::{ErrorKind, Observer, Problem, Result, Silent, time};
+use banger_catalog::bundle::Layer;
 use banger_ext4::read::{LastLink, Reader};
 use banger_oci::Platform;
 use banger_protocol::paths;
@@ -16,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::pull::{self, kernel};
 use super::watching::{Watching, step};
-use super::{Engine, rows};
+use super::{Engine, layers, rows};
 use crate::key::{self, Rootfs};
 use crate::problem::{of_disk, of_file, of_store};
 
@@ -51,8 +54,12 @@ pub(super) fn show(engine: &Engine, text: &str) -> Result<ImageDetails> {
     let mut shared_with = engine.store.names_of(&row.id).map_err(|error| of_store(&error))?;
     shared_with.retain(|name| *name != row.name);
     let config = config(&row)?;
-    let history = config.as_ref().map(history).unwrap_or_default();
-    Ok(ImageDetails { image: rows::image(row), shared_with, history, config })
+    let layers = layers::read(&row)?;
+    let history = config.as_ref().map(|config| history(config, &layers)).unwrap_or_default();
+    // What a later version recorded may ask for what this one does not know.
+    let request = row.request.as_ref().and_then(|request| serde_json::from_str::<PullImage>(request).ok());
+    let request = request.map(|request| PullImage { name: Some(row.name.clone()), ..request });
+    Ok(ImageDetails { image: rows::image(row), shared_with, history, request, config })
 }
 
 /// The config that an image came with.
@@ -66,8 +73,8 @@ pub(super) fn config(row: &Row) -> Result<Option<serde_json::Value>> {
     }
 }
 
-/// How an image was made, by its config: each step with the layer that it made.
-fn history(config: &serde_json::Value) -> Vec<History> {
+/// How an image was made, by its config: each step with the layer that it made, and what is known of that.
+fn history(config: &serde_json::Value, known: &[Layer]) -> Vec<History> {
     let text =
         |value: &serde_json::Value, key: &str| value.get(key).and_then(|value| value.as_str()).map(str::to_owned);
     let list =
@@ -84,24 +91,45 @@ fn history(config: &serde_json::Value) -> Vec<History> {
                 comment: text(step, "comment"),
                 diff_id: if is_empty { None } else { layers.next().flatten() },
                 size: None,
+                unpacked: None,
             }
         })
         .collect();
     // Not every builder says how: its layers are there all the same.
     steps.extend(layers.map(|layer| History { diff_id: layer, ..History::default() }));
+    // The same layer may be there twice, compressed in two ways: the order tells them apart.
+    let mut known = known.iter().peekable();
+    for step in &mut steps {
+        let Some(layer) = known.next_if(|layer| step.diff_id.as_ref() == Some(&layer.diff_id)) else { continue };
+        (step.size, step.unpacked) = (layer.size, layer.unpacked);
+    }
     steps
 }
 
-/// Removes a name of an image, and with its last name its files.
+/// Removes names of images, and with its last name the files of each: all of them, or none.
 pub(super) fn remove(engine: &Engine, request: &RemoveImage) -> Result<Removed> {
-    let found = engine.store.lookup(&request.image).map_err(|error| of_store(&error))?;
-    let names: Vec<String> = found.into_iter().map(|row| row.name).collect();
-    if names.len() > 1 && !request.force {
-        let what = format!("{} has several names: {}", request.image, names.join(", "));
-        return Err(Problem::new(ErrorKind::Conflict, what).hint("name one of them, or remove them all with --force"));
+    let several = !request.more.is_empty();
+    let all_or_none = |mut problem: Problem| {
+        if several {
+            problem.message = format!("none of these images was removed: {}", problem.message);
+        }
+        problem
+    };
+    let mut names: Vec<String> = Vec::new();
+    for image in [&request.image].into_iter().chain(&request.more) {
+        let found = engine.store.lookup(image).map_err(|error| all_or_none(of_store(&error)))?;
+        if found.len() > 1 && !request.force {
+            let found: Vec<_> = found.into_iter().map(|row| row.name).collect();
+            let what = format!("{image} has several names: {}", found.join(", "));
+            let problem = Problem::new(ErrorKind::Conflict, what);
+            return Err(all_or_none(problem.hint("name one of them, or remove them all with --force")));
+        }
+        // Two words may mean the same image.
+        let new: Vec<_> = found.into_iter().map(|row| row.name).filter(|name| !names.contains(name)).collect();
+        names.extend(new);
     }
     let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
-    let freed = engine.store.remove(&wanted).map_err(|error| of_store(&error))?;
+    let freed = engine.store.remove(&wanted).map_err(|error| all_or_none(of_store(&error)))?;
     Ok(Removed { names, freed })
 }
 
@@ -134,6 +162,7 @@ pub(super) fn register(engine: &Engine, request: &RegisterImage) -> Result<Image
         size,
         allocated: 0,
         created: time::now(),
+        request: None,
         managed: false,
         rootfs,
     };
@@ -203,7 +232,7 @@ pub(super) fn promote(engine: &Engine, request: &PromoteImage, observer: &Arc<dy
     let digest = old.kernel.as_ref().map(|kernel| kernel.digest.as_str());
     let id = key::id(Rootfs::Content { id: &sha256 }, digest);
     let stage = pull::stage(engine, &id, observer)?;
-    let row = Row { id, managed: true, created: time::now(), ..old.clone() };
+    let row = Row { id, managed: true, created: time::now(), request: None, ..old.clone() };
     let staging = match stage {
         Stage::Ready(shared) => {
             return engine.store.promote(&shared, &old, &row).map(rows::image).map_err(|error| of_store(&error));
@@ -262,13 +291,18 @@ mod tests {
                 { "created_by": "RUN" },
             ],
         });
-        let found = history(&config);
+        let layer = |diff_id: &str, size, unpacked| Layer { diff_id: diff_id.to_owned(), size, unpacked };
+        let known =
+            [layer("sha256:a", Some(1), Some(10)), layer("sha256:b", None, Some(20)), layer("sha256:c", None, None)];
+        let found = history(&config, &known);
+        let sizes: Vec<_> = found.iter().map(|step| (step.size, step.unpacked)).collect();
+        assert_eq!(sizes, [(Some(1), Some(10)), (None, None), (None, Some(20)), (None, None)]);
         let layers: Vec<_> = found.iter().map(|step| step.diff_id.as_deref()).collect();
         assert_eq!(layers, [Some("sha256:a"), None, Some("sha256:b"), Some("sha256:c")]);
         assert_eq!(found[1].comment.as_deref(), Some("set"));
         assert_eq!(found[0].created.as_deref(), Some("2026-01-01T00:00:00Z"));
         assert_eq!(found[3].created_by, None);
-        assert!(history(&serde_json::json!({})).is_empty());
-        assert!(history(&serde_json::json!({ "history": 1, "rootfs": [] })).is_empty());
+        assert!(history(&serde_json::json!({}), &[]).is_empty());
+        assert!(history(&serde_json::json!({ "history": 1, "rootfs": [] }), &[]).is_empty());
     }
 }

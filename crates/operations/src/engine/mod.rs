@@ -2,12 +2,14 @@
 //!
 //! - `pull`: an image comes here; `images`: what else is done with images
 //! - `kernels`, `catalogs`, `distribution`, `system`: what their names say
+//! - `layers`: the sizes of the layers that an image was made from
 //! - `rows`: from rows of the store to answers; `watching`: what the libraries tell, as events
 
 mod catalogs;
 mod distribution;
 mod images;
 mod kernels;
+mod layers;
 mod pull;
 mod rows;
 mod system;

@@ -1,11 +1,17 @@
 //! From rows of the store to answers, and back.
 
+use std::os::unix::fs::MetadataExt;
+
 use banger_api::image::{Boot, Image, ImageKernel};
 use banger_api::kernel::Kernel;
 use banger_store::{image, kernel};
 
+/// The unit of `st_blocks`, whatever the file system's blocks are (stat(3type)).
+const STAT_BLOCK: u64 = 512;
+
 /// What is known of an image.
 pub(super) fn image(row: image::Row) -> Image {
+    let allocated = if row.managed { row.allocated } else { allocated(&row) };
     Image {
         id: row.id,
         name: row.name,
@@ -23,11 +29,19 @@ pub(super) fn image(row: image::Row) -> Image {
         }),
         content_id: row.content_id,
         size: row.size,
-        allocated: row.allocated,
+        allocated,
         created: row.created,
         managed: row.managed,
         rootfs: row.rootfs,
+        replaced: None,
     }
+}
+
+/// Bytes that the files of a registered image occupy now: they are not the store's, and may change.
+fn allocated(row: &image::Row) -> u64 {
+    let kernel = row.kernel.iter().flat_map(|kernel| [Some(&kernel.image), kernel.initrd.as_ref()]).flatten();
+    let files = [&row.rootfs].into_iter().chain(kernel).filter_map(|path| path.metadata().ok());
+    files.map(|file| file.blocks().saturating_mul(STAT_BLOCK)).fold(0, u64::saturating_add)
 }
 
 /// What is known of a kernel.

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use banger_api::{ErrorKind, Observer, Result};
+use banger_oci::source::Input;
 use banger_oci::{Image, Location, OpenOptions, PlaceError, Platform, Reference, Source};
 use banger_registry::Registry;
 use banger_rootfs::{Options, Report};
@@ -47,6 +48,16 @@ impl Origin {
         match self {
             Self::Registry(reference) => Some(reference),
             Self::Local(_) | Self::Demo => None,
+        }
+    }
+
+    /// Whether it is standard input, which can be read once.
+    pub fn is_stdin(&self) -> bool {
+        match self {
+            Self::Local(
+                Source::OciArchive { file, .. } | Source::DockerArchive { file, .. } | Source::Tar { file },
+            ) => matches!(file, Input::Stdin),
+            Self::Local(_) | Self::Registry(_) | Self::Demo => false,
         }
     }
 

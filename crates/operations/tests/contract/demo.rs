@@ -70,7 +70,8 @@ fn an_image_is_pulled_renamed_exported_and_removed() {
     }
     assert_eq!(std::fs::read(scratch.path().join("raw")).unwrap(), std::fs::read(&image.rootfs).unwrap());
 
-    let removed = engine.image_remove(&RemoveImage { image: "greeting".into(), force: false }).unwrap();
+    let removed =
+        engine.image_remove(&RemoveImage { image: "greeting".into(), more: Vec::new(), force: false }).unwrap();
     assert_eq!(removed.names, ["greeting"]);
     assert!(removed.freed >= image.allocated);
     assert_eq!(files(engine.store().root()), [""; 0]);
@@ -101,9 +102,12 @@ fn the_same_image_is_not_made_twice() {
     assert_eq!(files(engine.store().root()), [first.id.as_str()]);
 
     // What is named by its id is several images.
-    let by_id = |force| engine.image_remove(&RemoveImage { image: first.id[..12].to_owned(), force });
+    let by_id = |force| engine.image_remove(&RemoveImage { image: first.id[..12].to_owned(), more: Vec::new(), force });
     assert_eq!(by_id(false).unwrap_err().kind, ErrorKind::Conflict);
-    assert_eq!(engine.image_remove(&RemoveImage { image: "demo".into(), force: false }).unwrap().freed, 0);
+    assert_eq!(
+        engine.image_remove(&RemoveImage { image: "demo".into(), more: Vec::new(), force: false }).unwrap().freed,
+        0
+    );
     assert!(second.rootfs.exists());
     assert_eq!(by_id(false).unwrap().names, ["other"]);
     assert_eq!(files(engine.store().root()), [""; 0]);

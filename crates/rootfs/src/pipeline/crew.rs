@@ -19,7 +19,7 @@ use super::content::LayerContent;
 use super::reading::Reading;
 use super::stations::Windows;
 use super::step::{Done, Step};
-use super::{Input, Outcome};
+use super::{Input, Outcome, Read};
 use crate::addition;
 use crate::error::LayerError;
 use crate::options::Options;
@@ -133,7 +133,7 @@ impl<'a> Crew<'a> {
                 })?;
                 let segment = content.done()?;
                 self.progress.event(Event::Finished { layer: index, entries: entries.len() });
-                let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, digest)) });
+                let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, Read { digest, bytes: 0 })) });
                 Done::Finished(segment)
             }
             Step::Decode(decoder) => match decoder.step() {
@@ -162,13 +162,13 @@ impl<'a> Crew<'a> {
             },
             Step::Finish { checker, hasher, parser } => {
                 checker.finish().map_err(LayerError::Blob)?;
-                let digest = match hasher.finish().map_err(LayerError::DiffId)? {
-                    Some(diff_id) => diff_id.to_string(),
-                    None => String::new(),
+                let read = match hasher.finish().map_err(LayerError::DiffId)? {
+                    Some((diff_id, bytes)) => Read { digest: diff_id.to_string(), bytes },
+                    None => Read::default(),
                 };
                 let (entries, segment) = parser.finish()?;
                 self.progress.event(Event::Finished { layer: index, entries: entries.len() });
-                let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, digest)) });
+                let _ = outcomes.send(Outcome { layer: index, result: Ok((entries, read)) });
                 Done::Finished(segment)
             }
             Step::Fail(checker, error) => {

@@ -59,14 +59,23 @@ pub(crate) struct Unpacked {
     pub(crate) tree: Tree,
     /// The contents of each layer, in their places.
     pub(crate) segments: Vec<Segment>,
-    /// Of each layer a digest of what was read: its diff ID.
-    pub(crate) digests: Vec<String>,
+    /// What was read of each layer.
+    pub(crate) read: Vec<Read>,
+}
+
+/// What was read of a layer.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    /// A digest of it: the diff ID.
+    pub(crate) digest: String,
+    /// Bytes of a layer's archive, decompressed. 0 for files of the host.
+    pub(crate) bytes: u64,
 }
 
 /// What reading a layer came to, on its way to the merge.
 struct Outcome {
     layer: usize,
-    result: Result<(Entries, String), LayerError>,
+    result: Result<(Entries, Read), LayerError>,
 }
 
 /// Reads `inputs`, the lowest first, into `image` and merges them. `time` is that of a root that no layer describes.
@@ -81,14 +90,14 @@ pub(crate) fn unpack(
     progress: &dyn Progress,
 ) -> Result<Unpacked, Error> {
     let crew = Crew::new(inputs, image, options, progress);
-    let (tree, digests, failure) = std::thread::scope(|scope| {
-        let (outcomes, read) = channel();
+    let (tree, read, failure) = std::thread::scope(|scope| {
+        let (outcomes, received) = channel();
         for _ in 0..options.jobs.get() {
             let outcomes = outcomes.clone();
             scope.spawn(|| crew.work(outcomes));
         }
         drop(outcomes);
-        merge_all(inputs, &read, Tree::new(time), &crew)
+        merge_all(inputs, &received, Tree::new(time), &crew)
     });
     match failure {
         Some((_, LayerError::Cancelled)) => Err(Error::Cancelled),
@@ -98,7 +107,7 @@ pub(crate) fn unpack(
             name: inputs.get(layer).map(|input| input.summary().name).unwrap_or_default(),
             source: Box::new(source),
         }),
-        None => Ok(Unpacked { tree, segments: crew.into_segments(), digests }),
+        None => Ok(Unpacked { tree, segments: crew.into_segments(), read }),
     }
 }
 
@@ -118,9 +127,9 @@ fn merge_all(
     outcomes: &Receiver<Outcome>,
     mut tree: Tree,
     crew: &Crew<'_>,
-) -> (Tree, Vec<String>, Failure) {
+) -> (Tree, Vec<Read>, Failure) {
     let mut waiting = BTreeMap::new();
-    let mut digests = Vec::with_capacity(inputs.len());
+    let mut merged = Vec::with_capacity(inputs.len());
     let mut failure = None;
     for outcome in outcomes {
         match outcome.result {
@@ -130,11 +139,11 @@ fn merge_all(
             Err(error) => failure = earlier(failure, outcome.layer, error),
         }
         while failure.is_none()
-            && let Some((entries, digest)) = waiting.remove(&digests.len())
+            && let Some((entries, read)) = waiting.remove(&merged.len())
         {
-            let layer = digests.len();
+            let layer = merged.len();
             match merge_one(&mut tree, layer, inputs, &entries) {
-                Ok(()) => digests.push(digest),
+                Ok(()) => merged.push(read),
                 Err(error) => {
                     failure = Some((layer, error.into()));
                     crew.stop();
@@ -142,7 +151,7 @@ fn merge_all(
             }
         }
     }
-    (tree, digests, failure)
+    (tree, merged, failure)
 }
 
 fn merge_one(

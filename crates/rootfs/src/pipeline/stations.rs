@@ -182,10 +182,10 @@ impl Hasher {
         }
     }
 
-    /// The digest, if one was computed and it is the one promised.
-    pub(crate) fn finish(self) -> Result<Option<Digest>, Mismatch> {
+    /// The digest and the number of bytes, if they were computed and the digest is the one promised.
+    pub(crate) fn finish(self) -> Result<Option<(Digest, u64)>, Mismatch> {
         let Some(verifier) = self.verifier else { return Ok(None) };
-        let (actual, _) = verifier.clone().digest();
+        let actual = verifier.clone().digest();
         if let Some((expected, size)) = self.expected {
             verifier.finish(&expected, size)?;
         }

@@ -79,7 +79,7 @@ pub(crate) fn put(connection: &Connection, area: &Area, row: &Row) -> Result<(),
 /// Gives an image a name that nothing has.
 pub(crate) fn put_name(connection: &Connection, row: &Row) -> Result<(), Failure> {
     connection.execute(
-        "INSERT INTO image_name VALUES (:name, :id, :source, :digest, :platform, :kernel_name, :created)",
+        "INSERT INTO image_name VALUES (:name, :id, :source, :digest, :platform, :kernel_name, :created, :request)",
         named_params! {
             ":name": row.name,
             ":id": row.id,
@@ -88,9 +88,21 @@ pub(crate) fn put_name(connection: &Connection, row: &Row) -> Result<(), Failure
             ":platform": row.platform,
             ":kernel_name": row.kernel.as_ref().and_then(|kernel| kernel.name.as_ref()),
             ":created": row.created,
+            ":request": row.request,
         },
     )?;
+    // It has a name again.
+    connection.execute("DELETE FROM image_name WHERE name = ?1 AND name <> ?2", params![row.id, row.name])?;
     Ok(())
+}
+
+/// Keeps an image that has lost its last name under its id.
+pub(crate) fn put_nameless(connection: &Connection, row: &Row) -> Result<(), Failure> {
+    let question = "SELECT EXISTS (SELECT 1 FROM image_name WHERE id = ?1)";
+    if connection.query_row(question, [&row.id], |row| row.get(0))? {
+        return Ok(());
+    }
+    put_name(connection, &Row { name: row.id.clone(), ..row.clone() })
 }
 
 /// Takes a name away. Whether it was there.
@@ -141,6 +153,7 @@ fn row(columns: &Columns<'_>, area: &Area) -> rusqlite::Result<Row> {
         size: size(columns, "size")?,
         allocated: size(columns, "allocated")?,
         created: columns.get("created")?,
+        request: columns.get("request")?,
         managed: columns.get("managed")?,
         rootfs: path(columns.get("rootfs")?),
         id,
@@ -149,7 +162,7 @@ fn row(columns: &Columns<'_>, area: &Area) -> rusqlite::Result<Row> {
 
 /// What is said when there is no such image.
 pub(crate) fn not_found(connection: &Connection, name: &str) -> Result<Error, Failure> {
-    let mut statement = connection.prepare("SELECT name FROM image_name")?;
+    let mut statement = connection.prepare("SELECT name FROM image_name WHERE name <> id")?;
     let names = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     Ok(Error::NotFound { what: crate::What::Image, name: name.to_owned(), nearest: crate::name::nearest(name, names) })
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::{Error, Result};
 
 /// How a database of each schema becomes one of the next. The first one makes it out of nothing.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
 
 /// Says whose database it is (`PRAGMA application_id`): "bang".
 const APPLICATION: i64 = 0x6261_6e67;

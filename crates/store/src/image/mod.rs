@@ -6,12 +6,14 @@
 
 mod names;
 mod staging;
+mod unneeded;
 
 use std::path::PathBuf;
 
 use crate::shared::Expected;
 
 pub use staging::{Stage, Staging};
+pub use unneeded::Unneeded;
 
 /// The name of the root file system in the directory of a managed image.
 pub const ROOTFS: &str = "rootfs.ext4";
@@ -24,7 +26,7 @@ pub const ROOTFS: &str = "rootfs.ext4";
 pub struct Row {
     /// Digest of what its files depend on: 64 hexadecimal digits. Images with the same id share their files.
     pub id: String,
-    /// Its name.
+    /// Its name; its id, where its last name was moved to another image.
     pub name: String,
     /// Where it came from: a reference, a source, the URL of a bundle.
     pub source: String,
@@ -44,10 +46,19 @@ pub struct Row {
     pub allocated: u64,
     /// When it came here (RFC 3339).
     pub created: String,
+    /// The request that it came by, in the words of whoever records it. It belongs to the name.
+    pub request: Option<String>,
     /// Whether its files are kept here, and go when it is removed. The store sets it.
     pub managed: bool,
     /// The root file system: an ext4 image. Of a managed image it is [`ROOTFS`] in its directory.
     pub rootfs: PathBuf,
+}
+
+impl Row {
+    /// Whether its last name was moved to another image, so that only its id is left.
+    pub fn is_nameless(&self) -> bool {
+        self.name == self.id
+    }
 }
 
 /// How an image boots.

@@ -36,7 +36,7 @@ pub struct Staging {
 /// What an image gets when it is recorded.
 #[derive(Debug)]
 pub(super) enum Naming<'a> {
-    /// A new name.
+    /// A new name, or one that may be moved.
     New(Reservation),
     /// The name of an unmanaged image, in its place.
     Instead(&'a Row),
@@ -105,7 +105,7 @@ impl Store {
     }
 
     /// Gives an image that is there another name. Of the row, what belongs to the name is recorded: the source, the digest, the
-    /// platform, the name of the kernel, the time.
+    /// platform, the name of the kernel, the time, the request.
     ///
     /// # Errors
     /// The image is not managed, or not there. The database cannot be written.
@@ -126,16 +126,18 @@ impl Store {
             let old = match &naming {
                 Naming::New(reservation) => {
                     reservation.name().clone_into(&mut row.name);
-                    if images::by_name(transaction, area, &row.name)?.is_some() {
-                        return Err(Error::NameTaken { what: What::Image, name: row.name.clone() }.into());
+                    match images::by_name(transaction, area, &row.name)? {
+                        Some(_) if !reservation.may_replace() => {
+                            return Err(Error::NameTaken { what: What::Image, name: row.name.clone() }.into());
+                        }
+                        now => now,
                     }
-                    None
                 }
                 Naming::Instead(old) => {
                     row.name.clone_from(&old.name);
                     match images::by_name(transaction, area, &old.name)? {
                         Some(now) if now.managed => return Err(Error::Managed { name: now.name }.into()),
-                        Some(now) if now.id == old.id => Some(now.id),
+                        Some(now) if now.id == old.id => Some(now),
                         // It was removed meanwhile, or is another one by now.
                         _ => return Err(images::not_found(transaction, &old.name)?.into()),
                     }
@@ -143,7 +145,13 @@ impl Store {
             };
             if let Some(old) = old {
                 images::delete_name(transaction, &row.name)?;
-                images::delete_nameless(transaction, &old)?;
+                if old.id == row.id {
+                    row.created = old.created;
+                } else if old.managed {
+                    images::put_nameless(transaction, &old)?;
+                } else {
+                    images::delete_nameless(transaction, &old.id)?;
+                }
             }
             match images::managed(transaction, &row.id)? {
                 // The same id for files elsewhere: they would be mistaken for each other.

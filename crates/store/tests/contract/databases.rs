@@ -58,7 +58,7 @@ fn a_damaged_database_is_an_error_and_no_image_is_lost() {
 #[test]
 fn a_newer_schema_and_other_databases_are_refused_and_left_alone() {
     for (batch, message) in [
-        ("PRAGMA user_version = 99", "was made by a newer version of banger (schema 99, this one knows 1)"),
+        ("PRAGMA user_version = 99", "was made by a newer version of banger (schema 99, this one knows 2)"),
         ("PRAGMA application_id = 5", "is not a database of banger's"),
     ] {
         let scratch = Scratch::new();
@@ -76,6 +76,23 @@ fn a_newer_schema_and_other_databases_are_refused_and_left_alone() {
     let scratch = tempfile::tempdir().unwrap();
     sql(scratch.path(), "CREATE TABLE bookmarks (url)");
     assert!(matches!(Store::open(scratch.path()), Err(Error::Foreign { .. })));
+}
+
+/// A store of the first schema, as the version before requests were recorded left it.
+#[test]
+fn a_store_of_the_first_schema_keeps_its_images() {
+    let scratch = Scratch::new();
+    make(&scratch.store, "one", &id('a')).unwrap();
+    let root = scratch.root();
+    let Scratch { directory: _directory, store } = scratch;
+    drop(store);
+    sql(&root, "ALTER TABLE image_name DROP COLUMN request; PRAGMA user_version = 1");
+    let store = Store::open(&root).unwrap();
+    let row = store.find("one").unwrap();
+    assert_eq!((row.id, row.request, row.created), (id('a'), None, CREATED.to_owned()));
+    replace(&store, "one", &id('b')).unwrap();
+    assert_eq!(store.find("one").unwrap().request.as_deref(), Some("{}"));
+    check_still(&store);
 }
 
 #[test]

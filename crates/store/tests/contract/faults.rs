@@ -26,13 +26,17 @@ struct Case {
     after: &'static [&'static str],
 }
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     Case { step: "publish", before: &["kept"], after: &["kept", "one"] },
     Case { step: "name", before: &["kept"], after: &["kept", "one"] },
     Case { step: "remove", before: &["kept", "one"], after: &["kept"] },
     Case { step: "promote", before: &["kept", "mine"], after: &["kept", "mine"] },
     Case { step: "kernel", before: &["kept"], after: &["kept"] },
+    Case { step: "replace", before: &["kept", "one"], after: &[OLD, "kept", "one"] },
 ];
+
+/// What a replaced image is listed by: its id.
+const OLD: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// How many calls fail.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +51,7 @@ fn prepare(step: &str, root: &Path) {
     make(&store, "kept", &id('9')).unwrap();
     make_kernel(&store, "kept").unwrap();
     match step {
-        "remove" => drop(make(&store, "one", &id('a')).unwrap()),
+        "remove" | "replace" => drop(make(&store, "one", &id('a')).unwrap()),
         "promote" => {
             store.register(store.reserve("mine").unwrap(), &elsewhere(&id('e'), root)).unwrap();
         }
@@ -66,6 +70,7 @@ pub(crate) fn step(step: &str, root: &Path, say: &dyn Fn(&str)) {
         "name" => make(&store, "one", &id('9')).map(drop),
         "remove" => store.remove(&["one"]).map(drop),
         "promote" => promote(&store),
+        "replace" => replace(&store, "one", &id('b')).map(drop),
         "kernel" => make_kernel(&store, "linux").map(drop),
         other => panic!("{other}"),
     };
@@ -200,6 +205,7 @@ impl Bench {
         let is_after = match self.case.step {
             "kernel" => kernels == ["kept", "linux"],
             "promote" => store.find("mine").unwrap().managed,
+            "replace" => store.find("one").unwrap().id == id('b'),
             _ => images == self.case.after,
         };
         assert!(kernels == ["kept"] || (is_after && kernels == ["kept", "linux"]), "{context}: {kernels:?}");
@@ -290,4 +296,14 @@ fn publishing_a_kernel_killed_at_each_call() {
 #[test]
 fn publishing_a_kernel_with_each_call_failing() {
     failing(&CASES[4]);
+}
+
+#[test]
+fn replacing_an_image_killed_at_each_call() {
+    killed(&CASES[5]);
+}
+
+#[test]
+fn replacing_an_image_with_each_call_failing() {
+    failing(&CASES[5]);
 }

@@ -15,5 +15,6 @@ mod leftovers;
 mod model;
 mod names;
 mod processes;
+mod replaced;
 mod support;
 mod together;

@@ -13,6 +13,8 @@ const IDS: [char; 3] = ['a', 'b', 'c'];
 enum Step {
     Make(usize, usize),
     MakeUnnamed(usize, usize),
+    Replace(usize, usize),
+    RemoveUnneeded,
     GiveUp(usize),
     Register(usize),
     Promote(usize, usize),
@@ -31,6 +33,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (name.clone(), id.clone()).prop_map(|(name, id)| Step::Make(name, id)),
         2 => (name.clone(), id.clone()).prop_map(|(name, id)| Step::MakeUnnamed(name, id)),
+        3 => (name.clone(), id.clone()).prop_map(|(name, id)| Step::Replace(name, id)),
+        1 => Just(Step::RemoveUnneeded),
         1 => id.clone().prop_map(Step::GiveUp),
         2 => name.clone().prop_map(Step::Register),
         2 => (name.clone(), id.clone()).prop_map(|(name, id)| Step::Promote(name, id)),
@@ -50,6 +54,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Debug, Default)]
 struct Paper {
     images: BTreeMap<&'static str, Option<char>>,
+    /// Images that have lost their last name to another one.
+    nameless: std::collections::BTreeSet<char>,
     kernels: std::collections::BTreeSet<&'static str>,
     used: Option<char>,
 }
@@ -65,6 +71,12 @@ fn outcome<T>(result: Result<T>) -> String {
 impl Paper {
     /// Does on paper what is done to the store. What came of it.
     fn apply(&mut self, step: &Step) -> &'static str {
+        let outcome = self.change(step);
+        self.nameless.retain(|id| !self.images.values().any(|image| *image == Some(*id)));
+        outcome
+    }
+
+    fn change(&mut self, step: &Step) -> &'static str {
         match step {
             Step::Make(name, id) | Step::MakeUnnamed(name, id) => {
                 if self.images.contains_key(IMAGE_NAMES[*name]) {
@@ -72,6 +84,10 @@ impl Paper {
                 }
                 self.images.insert(IMAGE_NAMES[*name], Some(IDS[*id]));
             }
+            Step::Replace(name, id) => {
+                self.nameless.extend(self.images.insert(IMAGE_NAMES[*name], Some(IDS[*id])).flatten());
+            }
+            Step::RemoveUnneeded => self.nameless.retain(|id| self.used == Some(*id)),
             Step::Register(name) => {
                 if self.images.contains_key(IMAGE_NAMES[*name]) {
                     return "NameTaken";
@@ -120,7 +136,8 @@ impl Paper {
             }
             Step::Use(id) => {
                 let id = IDS[*id];
-                if self.used.is_none() && self.images.values().any(|image| *image == Some(id)) {
+                let is_there = self.images.values().any(|image| *image == Some(id)) || self.nameless.contains(&id);
+                if self.used.is_none() && is_there {
                     self.used = Some(id);
                 }
             }
@@ -156,6 +173,8 @@ fn apply(scratch: &mut Scratch, used: &mut Option<Shared>, step: &Step) -> Strin
     match step {
         Step::Make(name, number) => outcome(make(store, IMAGE_NAMES[*name], &id(number))),
         Step::MakeUnnamed(name, number) => outcome(make_unnamed(store, IMAGE_NAMES[*name], &id(number))),
+        Step::Replace(name, number) => outcome(replace(store, IMAGE_NAMES[*name], &id(number))),
+        Step::RemoveUnneeded => outcome(store.remove_unneeded()),
         Step::GiveUp(number) => outcome(store.stage(&id(number), &|| true)),
         Step::Register(name) => outcome(
             store
@@ -203,6 +222,7 @@ proptest! {
             let listed: BTreeMap<String, Option<String>> =
                 scratch.store.images().unwrap().into_iter().map(|row| (row.name, row.managed.then_some(row.id))).collect();
             let written = paper.images.iter().map(|(name, image)| ((*name).to_owned(), image.map(id)));
+            let written = written.chain(paper.nameless.iter().map(|image| (id(*image), Some(id(*image)))));
             prop_assert_eq!(listed, written.collect::<BTreeMap<_, _>>());
         }
         drop(used);

@@ -68,6 +68,7 @@ pub(crate) fn row(id: &str) -> Row {
         size: content(id).len() as u64,
         allocated: 0,
         created: CREATED.to_owned(),
+        request: Some("{}".to_owned()),
         managed: true,
         rootfs: ROOTFS.into(),
     }
@@ -85,6 +86,18 @@ pub(crate) fn fill(directory: &Path, id: &str) {
 /// Makes an image, or takes the one that is there.
 pub(crate) fn make(store: &Store, name: &str, id: &str) -> Result<Row> {
     let reservation = store.reserve(name)?;
+    match store.stage(id, &|| true)? {
+        Stage::New(staging) => {
+            fill(staging.path(), id);
+            staging.publish(reservation, &row(id))
+        }
+        Stage::Ready(shared) => store.add_name(reservation, &shared, &row(id)),
+    }
+}
+
+/// Moves a name to an image, which is made or taken.
+pub(crate) fn replace(store: &Store, name: &str, id: &str) -> Result<Row> {
+    let reservation = store.reserve_replacing(name)?;
     match store.stage(id, &|| true)? {
         Stage::New(staging) => {
             fill(staging.path(), id);

@@ -12,17 +12,17 @@ use banger_distribution::Artifact;
 use banger_oci::cache::Cache;
 use banger_oci::{BlobReader, Descriptor, Digest, Image, Layer, Platform, Reference, Verified};
 use banger_registry::{Platforms, Registry};
-use banger_store::Reservation;
 use banger_store::image::{Kernel, Row, Stage};
 
 use super::bundle::{check_options, extract};
+use super::naming::Naming;
 use super::{bundle, kernel, share, stage};
 use crate::access::{Access, open_cache};
 use crate::engine::Engine;
 use crate::engine::watching::step;
 use crate::hints::{self, Asked};
 use crate::key::{self, Rootfs};
-use crate::problem::{of_file, of_store};
+use crate::problem::of_file;
 
 /// The name of a kernel's archive while it is unpacked.
 const ARCHIVE: &str = "kernel.tar.zst";
@@ -62,7 +62,7 @@ pub(super) enum Taken {
     /// The image.
     Row(Box<Row>),
     /// The reference means something else by now; the name is free for that.
-    Moved(Reservation),
+    Moved(Naming),
 }
 
 /// Takes an artifact as it is.
@@ -71,7 +71,7 @@ pub(super) fn pull(
     request: &PullImage,
     found: &Found<'_>,
     architecture: &str,
-    reservation: Reservation,
+    naming: Naming,
     observer: &Arc<dyn Observer>,
 ) -> Result<Taken> {
     check_options(request)?;
@@ -87,7 +87,7 @@ pub(super) fn pull(
     let source = found.source.clone();
     let staging = match stage(engine, &id, observer)? {
         Stage::Ready(shared) => {
-            let row = share(engine, reservation, &shared, &source, observer)?;
+            let row = share(engine, naming, &shared, &source, observer)?;
             return Ok(Taken::Row(Box::new(row)));
         }
         Stage::New(staging) => staging,
@@ -95,10 +95,10 @@ pub(super) fn pull(
     if let Some(chosen) = &chosen {
         chosen.verify(observer)?;
     }
-    let Some(blobs) = found.blobs(observer)? else { return Ok(Taken::Moved(reservation)) };
+    let Some(blobs) = found.blobs(observer)? else { return Ok(Taken::Moved(naming)) };
     let directory = staging.path();
     let mut blob = blobs.open(&found.artifact.bundle)?;
-    let manifest = extract(&mut blob, directory, reservation.name(), observer)?;
+    let manifest = extract(&mut blob, directory, naming.name(), observer)?;
     blobs.finish(blob, &found.artifact.bundle)?;
     if manifest.architecture() != architecture {
         let what =
@@ -106,14 +106,13 @@ pub(super) fn pull(
         return Err(Problem::new(ErrorKind::Integrity, what));
     }
     let put = match (own, &chosen) {
-        (Some(own), _) => Some(unpack(&blobs, own, directory, reservation.name(), architecture, observer)?),
+        (Some(own), _) => Some(unpack(&blobs, own, directory, naming.name(), architecture, observer)?),
         (None, Some(chosen)) => Some(kernel::put(chosen, directory, observer)?),
         (None, None) => None,
     };
-    step(observer, Step::Publish, reservation.name());
+    step(observer, Step::Publish, naming.name());
     let row = Row { digest: Some(found.digest.to_string()), ..bundle::row(manifest, id, source, put) };
-    let row = staging.publish(reservation, &row).map_err(|error| of_store(&error))?;
-    Ok(Taken::Row(Box::new(row)))
+    Ok(Taken::Row(Box::new(naming.publish(staging, row)?)))
 }
 
 impl<'a> Found<'a> {

@@ -13,15 +13,15 @@ use banger_oci::{Digest, Image, Platform};
 use banger_protocol::tuning::{Ulimit, check_sysctl};
 use banger_registry::Registry;
 use banger_rootfs::{Options, Report};
-use banger_store::Reservation;
 use banger_store::image::{self, ROOTFS, Row, Stage, Staging};
 
 use super::artifact::{self, Found, Taken};
 use super::kernel::{self, Chosen};
+use super::naming::Naming;
 use super::{CONFIG, share, stage};
 use crate::access::{Access, settings};
-use crate::engine::Engine;
 use crate::engine::watching::step;
+use crate::engine::{Engine, layers};
 use crate::hints::{self, Asked};
 use crate::key::{self, Rootfs};
 use crate::problem::{of_distribution, of_file, of_store};
@@ -54,28 +54,11 @@ pub(super) fn pull(
     request: &PullImage,
     origin: &Origin,
     platform: Option<&Platform>,
-    mut reservation: Reservation,
+    mut naming: Naming,
     observer: &Arc<dyn Observer>,
 ) -> Result<Row> {
     let access = Access::requested(&request.registry, &engine.directories)?;
-    let text = request.source.as_ref();
-    let asked = Asked { text, place: origin.into(), said: access.said };
-    let registry = match origin.reference() {
-        Some(reference) => Some(access.registry(&[reference], None, observer)?),
-        None => None,
-    };
-    let mut source = Source {
-        origin,
-        asked,
-        wanted: platform,
-        registry,
-        opened: Mutex::default(),
-        digest: None,
-        platform: None,
-        config: None,
-        artifact: None,
-        zstd_window: settings(&request.registry, &engine.directories)?.zstd_window,
-    };
+    let mut source = Source::new(engine, request, origin, platform, &access, observer)?;
     for _ in 0..ATTEMPTS {
         source.look()?;
         if let (Some(artifact), Some(digest)) = (&source.artifact, source.digest) {
@@ -90,9 +73,9 @@ pub(super) fn pull(
                 _ => continue,
             };
             let found = Found { artifact, source: source.name(), digest, place };
-            match artifact::pull(engine, request, &found, source.architecture(), reservation, observer)? {
+            match artifact::pull(engine, request, &found, source.architecture(), naming, observer)? {
                 Taken::Row(row) => return Ok(*row),
-                Taken::Moved(back) => reservation = back,
+                Taken::Moved(back) => naming = back,
             }
             continue;
         }
@@ -100,7 +83,7 @@ pub(super) fn pull(
         let kernel = kernel::choose(engine, &request.kernel, None, source.architecture(), observer)?;
         let staging = match source.id(&request.build, kernel.as_ref()) {
             Some(id) => match stage(engine, &id, observer)? {
-                Stage::Ready(shared) => return share(engine, reservation, &shared, &source.name(), observer),
+                Stage::Ready(shared) => return share(engine, naming, &shared, &source.name(), observer),
                 Stage::New(staging) => staging,
             },
             None => engine.store.stage_unnamed().map_err(|error| of_store(&error))?,
@@ -109,13 +92,56 @@ pub(super) fn pull(
             kernel.verify(observer)?;
         }
         let Some(report) = source.build(request, kernel.as_ref(), staging.path(), observer)? else { continue };
-        return finish(&source, &request.build, &report, kernel.as_ref(), staging, reservation, observer);
+        return finish(&source, &request.build, &report, kernel.as_ref(), staging, naming, observer);
     }
     let what = format!("what {} means changes all the time", request.source);
     Err(Problem::new(ErrorKind::Other, what).hint("name the image by its digest"))
 }
 
-impl Source<'_> {
+/// Digest of the manifest that a source stands for now, where it has one. Standard input, which can be read once, is left alone.
+pub(super) fn digest(
+    engine: &Engine,
+    request: &PullImage,
+    origin: &Origin,
+    platform: Option<&Platform>,
+    observer: &Arc<dyn Observer>,
+) -> Result<Option<String>> {
+    if origin.is_stdin() {
+        return Ok(None);
+    }
+    let access = Access::requested(&request.registry, &engine.directories)?;
+    let mut source = Source::new(engine, request, origin, platform, &access, observer)?;
+    source.look()?;
+    Ok(source.digest.map(|digest| digest.to_string()))
+}
+
+impl<'a> Source<'a> {
+    fn new(
+        engine: &Engine,
+        request: &'a PullImage,
+        origin: &'a Origin,
+        wanted: Option<&'a Platform>,
+        access: &Access,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Self> {
+        let registry = match origin.reference() {
+            Some(reference) => Some(access.registry(&[reference], None, observer)?),
+            None => None,
+        };
+        Ok(Self {
+            origin,
+            asked: Asked { text: request.source.as_ref(), place: origin.into(), said: access.said },
+            wanted,
+            registry,
+            opened: Mutex::default(),
+            digest: None,
+            platform: None,
+            config: None,
+            artifact: None,
+            zstd_window: settings(&request.registry, &engine.directories)?.zstd_window,
+        })
+    }
+
     /// Finds out which image it is.
     fn look(&mut self) -> Result<()> {
         let failed = |error| hints::for_image(&error, &self.asked);
@@ -243,17 +269,18 @@ fn finish(
     report: &Report,
     kernel: Option<&Chosen>,
     staging: Staging,
-    reservation: Reservation,
+    naming: Naming,
     observer: &Arc<dyn Observer>,
 ) -> Result<Row> {
     if let Some(config) = &source.config {
         let path = staging.path().join(CONFIG);
         std::fs::write(&path, config).map_err(|error| of_file("write", &path, &error))?;
     }
+    layers::write(staging.path(), &layers::of_build(&report.layers))?;
     let put = kernel.map(|kernel| kernel::put(kernel, staging.path(), observer)).transpose()?;
     let by_content =
         || key::id(Rootfs::Content { id: &report.content_id }, kernel.map(|kernel| kernel.digest.as_str()));
-    step(observer, Step::Publish, reservation.name());
+    step(observer, Step::Publish, naming.name());
     let row = Row {
         id: source.id(build, kernel).unwrap_or_else(by_content),
         name: String::new(),
@@ -266,8 +293,9 @@ fn finish(
         size: report.size,
         allocated: 0,
         created: time::now(),
+        request: None,
         managed: true,
         rootfs: ROOTFS.into(),
     };
-    staging.publish(reservation, &row).map_err(|error| of_store(&error))
+    naming.publish(staging, row)
 }

@@ -10,21 +10,21 @@ use banger_catalog::bundle::{self, Manifest};
 use banger_catalog::download::Downloads;
 use banger_catalog::source::Offer;
 use banger_ext4::read::Reader;
-use banger_store::Reservation;
 use banger_store::image::{self, ROOTFS, Row, Stage};
 
+use super::naming::Naming;
 use super::{CONFIG, kernel, share, stage};
 use crate::engine::watching::{Watching, step};
-use crate::engine::{Engine, catalogs};
+use crate::engine::{Engine, catalogs, layers};
 use crate::key::{self, Rootfs};
-use crate::problem::{of_catalog, of_file, of_store};
+use crate::problem::{of_catalog, of_file};
 
 /// Takes the bundle that a catalog offers.
 pub(super) fn pull(
     engine: &Engine,
     request: &PullImage,
     offer: &Offer,
-    reservation: Reservation,
+    naming: Naming,
     observer: &Arc<dyn Observer>,
 ) -> Result<Row> {
     check_options(request)?;
@@ -37,7 +37,7 @@ pub(super) fn pull(
     let id = key::id(Rootfs::Bundle { sha256: &sha256 }, kernel.as_ref().map(|kernel| kernel.digest.as_str()));
     let source = offer.place.to_string();
     let staging = match stage(engine, &id, observer)? {
-        Stage::Ready(shared) => return share(engine, reservation, &shared, &source, observer),
+        Stage::Ready(shared) => return share(engine, naming, &shared, &source, observer),
         Stage::New(staging) => staging,
     };
     if let Some(kernel) = &kernel {
@@ -58,8 +58,8 @@ pub(super) fn pull(
         return Err(Problem::new(ErrorKind::Integrity, what));
     }
     let kernel = kernel.map(|kernel| kernel::put(&kernel, staging.path(), observer)).transpose()?;
-    step(observer, Step::Publish, reservation.name());
-    staging.publish(reservation, &row(manifest, id, source, kernel)).map_err(|error| of_store(&error))
+    step(observer, Step::Publish, naming.name());
+    naming.publish(staging, row(manifest, id, source, kernel))
 }
 
 /// A bundle is as it is.
@@ -93,6 +93,7 @@ pub(super) fn extract(
         let path = directory.join(CONFIG);
         std::fs::write(&path, config.to_string()).map_err(|error| of_file("write", &path, &error))?;
     }
+    layers::write(directory, &extracted.manifest.layers)?;
     Ok(extracted.manifest)
 }
 
@@ -110,6 +111,7 @@ pub(super) fn row(manifest: Manifest, id: String, source: String, kernel: Option
         size: manifest.rootfs.size,
         allocated: 0,
         created: time::now(),
+        request: None,
         managed: true,
         rootfs: ROOTFS.into(),
     }
