@@ -1,7 +1,7 @@
 # What can be done here. `make help` lists it; the work itself is in scripts/, tests/ and bench/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint fuzz corpus kernel matrix bench clean
+.PHONY: help build install uninstall demo test lint fuzz corpus kernel matrix bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -16,6 +16,9 @@ build: ## the programs, optimised: target/release/banger, target/release/bangerd
 
 install: build ## the programs, manual pages, completions and units (PREFIX=/usr/local DESTDIR=)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
+
+uninstall: ## removes what `make install` has installed (PREFIX= and DESTDIR= as there)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/uninstall.sh
 
 demo: ## a real image becomes a disk, and machines boot
 	@scripts/demo.sh
