@@ -50,7 +50,9 @@ fn what_was_pushed_comes_back_as_it_was() {
 
     // Somebody else, who has nothing: no kernel, no cache, no image.
     let fleet = Managed::new();
-    let pulled = fleet.json(args!["pull", &reference]).remove(0);
+    let run = fleet.run(args!["pull", &reference, "--json"]).ok().says("unpacking the kernel of web-1.2");
+    let pulled: Value = serde_json::from_str(&run.stdout()).unwrap();
+    run.says(&format!("kernel {}", pulled["kernel"]["version"].as_str().unwrap()));
     assert_eq!(pulled["name"], "web-1.2");
     assert_eq!(pulled["digest"], pushed["digest"]);
     for same in ["size", "boot", "platform", "content_id"] {

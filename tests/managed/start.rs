@@ -12,7 +12,7 @@ use crate::support::debian::Repository;
 use crate::support::program::source;
 use crate::support::scratch::names;
 use crate::support::terminal::at_terminal;
-use crate::support::{Layout, Managed, Run, judge, kernel};
+use crate::support::{Layout, Managed, Run, Tar, judge, kernel};
 
 /// Options with which a machine is given up at once.
 const BRIEFLY: [&str; 10] =
@@ -220,4 +220,42 @@ fn on_a_terminal_a_kernel_is_offered() {
     assert_eq!(status, Some(1), "no machine comes of a kernel that is none: {shown}");
     let name = format!("linux-{}", version.replace('+', "-"));
     assert_eq!(bare.managed.run(["kernel", "ls", "--quiet"]).ok().stdout(), format!("{name}\n"));
+}
+
+/// An image for another machine is no matter of kernels, and only what can be started is said to start.
+#[test]
+fn what_cannot_be_started_is_not_said_to_start() {
+    let managed = Managed::new();
+    let (foreign, number) = if cfg!(target_arch = "aarch64") { ("amd64", 62) } else { ("arm64", 183) };
+    let platform = format!("linux/{foreign}");
+    let layout = Layout::new(managed.user.path("foreign")).image("latest", &platform, layers(1, 1000));
+    let foreign_source = source("oci", layout.path());
+    let pull = |options: &[&str]| {
+        let mut command = managed.command(args!["pull", &foreign_source, "--platform", &platform, "--name", "foreign"]);
+        Run::of(command.args(SMALL).args(options))
+    };
+    let run = pull(&[]).expect(2).says(&format!("the image is for {platform}")).says("--guest none --no-kernel");
+    assert!(!run.stderr().contains("there is no kernel"), "{run}");
+    let run = pull(&["--guest", "none", "--no-kernel"]).ok();
+    let run = run.says(&format!("it is for {foreign}, so `banger run` cannot start it on this machine"));
+    assert!(!run.stderr().contains("start it with"), "{run}");
+
+    // What an image that is registered is for, its programs say.
+    let program = |number: u8| [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[2, 0, number, 0], &[0; 100]].concat();
+    let register = |name: &str, shell: Vec<u8>| {
+        let layout = Layout::of(managed.user.path(name), [Tar::new().file("bin/sh", shell)]);
+        let disk = managed.user.path(&format!("{name}.ext4"));
+        let layout = source("oci", layout.path());
+        managed.run(args!["build", layout, "-o", &disk, "--guest", "none", "--size", "64M", "--quiet"]).ok();
+        managed.run(args!["image", "register", name, disk, "--no-kernel"]).ok()
+    };
+    let own = if foreign == "amd64" { 183 } else { 62 };
+    let run = register("ours", program(own));
+    let run = run.says("it has no agent: `banger run ours --console` starts it and shows its console");
+    assert!(!run.stderr().contains("start it with"), "{run}");
+    let run = register("theirs", program(number)).says(&format!("it is for {foreign}, so "));
+    assert!(!run.stderr().contains("start it with"), "{run}");
+    assert_eq!(managed.show("theirs")["platform"].as_str(), Some(platform.as_str()));
+    managed.run(["image", "show", "theirs"]).ok().says(&platform);
+    managed.assert_sound();
 }
