@@ -1,16 +1,21 @@
 //! Image configs (config.md of the image specification; Docker's `container.image.v1`).
 //!
-//! Read more leniently than the specification's own types do, because what a disk needs of a config is little, and
-//! configs in the field are odd: Docker leaves `diff_ids` out of an image without layers, and old builders wrote
-//! commands as strings. What cannot be read and is not needed becomes a [`Warning`].
+//! Read as Go's decoder does it, because programs in Go write configs and read them: null is what is empty, and the name of a
+//! field counts in any case. Yet a field that is there twice is refused: another reader may take the other one. What a
+//! disk needs of a config is little, and what cannot be read and is not needed becomes a [`Warning`].
 
 use crate::descriptor::platform_of_parts;
 use crate::digest::{Digest, shorten};
 use crate::error::{Error, Result};
+use crate::go;
 use crate::image::Warning;
 use crate::limits::LAYERS;
 use crate::platform::Platform;
 use crate::timestamp::Timestamp;
+use banger_protocol::image::Runtime;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use std::fmt;
 
 /// The only kind of root file system that exists.
 const ROOTFS_LAYERS: &str = "layers";
@@ -23,10 +28,11 @@ pub struct Config {
     created: Option<Timestamp>,
     platform: Option<Platform>,
     diff_ids: Vec<Digest>,
-    runtime: Option<oci_spec::image::Config>,
+    runtime: Option<Runtime>,
 }
 
-#[derive(serde::Deserialize)]
+/// Of a config what is needed here.
+#[derive(Default)]
 struct Fields {
     created: Option<String>,
     os: Option<String>,
@@ -36,10 +42,54 @@ struct Fields {
     config: Option<serde_json::Value>,
 }
 
-#[derive(serde::Deserialize)]
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an image's config")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Fields::default();
+        let mut seen = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let name = key.to_ascii_lowercase();
+            match &*name {
+                "created" => fields.created = map.next_value()?,
+                "os" => fields.os = map.next_value()?,
+                "architecture" => fields.architecture = map.next_value()?,
+                "variant" => fields.variant = map.next_value()?,
+                "rootfs" => fields.rootfs = map.next_value()?,
+                "config" => fields.config = map.next_value()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            }
+            if seen.contains(&name) {
+                return Err(A::Error::custom(format_args!("the field {key:?} is there twice")));
+            }
+            seen.push(name);
+        }
+        Ok(fields)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct RootFs {
-    r#type: Option<String>,
-    diff_ids: Option<Vec<String>>,
+    #[serde(deserialize_with = "go::or_zero")]
+    r#type: String,
+    #[serde(deserialize_with = "go::list")]
+    diff_ids: Vec<String>,
 }
 
 impl Config {
@@ -50,10 +100,7 @@ impl Config {
     pub fn parse(raw: Vec<u8>, what: &str) -> Result<(Self, Vec<Warning>)> {
         let fields: Fields =
             serde_json::from_slice(&raw).map_err(|source| Error::Json { what: what.to_owned(), source })?;
-        let (kind, diff_ids) = match fields.rootfs {
-            Some(rootfs) => (rootfs.r#type.unwrap_or_default(), rootfs.diff_ids.unwrap_or_default()),
-            None => (String::new(), Vec::new()),
-        };
+        let RootFs { r#type: kind, diff_ids } = fields.rootfs.unwrap_or_default();
         if !kind.is_empty() && kind != ROOTFS_LAYERS {
             let reason = format!("its root file system is of type {:?}, only \"layers\" exists", shorten(&kind));
             return Err(Error::unsupported(what, reason));
@@ -80,10 +127,8 @@ impl Config {
             created
         });
         let runtime = fields.config.and_then(|value| {
-            serde_json::from_value::<Option<oci_spec::image::Config>>(value).unwrap_or_else(|reason| {
-                warnings.push(Warning::Runtime { reason: reason.to_string() });
-                None
-            })
+            let runtime = serde_json::from_value(value);
+            runtime.map_err(|reason| warnings.push(Warning::Runtime { reason: reason.to_string() })).ok()
         });
         let platform = platform_of_parts(
             fields.os.as_deref().unwrap_or_default(),
@@ -119,8 +164,8 @@ impl Config {
         &self.diff_ids
     }
 
-    /// How a container of the image would be run: environment, command, user, labels.
-    pub fn runtime(&self) -> Option<&oci_spec::image::Config> {
+    /// How a container of the image would be run: environment, command, user.
+    pub fn runtime(&self) -> Option<&Runtime> {
         self.runtime.as_ref()
     }
 }
@@ -147,7 +192,7 @@ mod tests {
         assert_eq!(config.created(), Some(Timestamp { seconds: 1_735_689_600, nanoseconds: 0 }));
         assert_eq!(config.platform(), Some(&Platform::new("linux", "amd64", None)));
         assert_eq!(config.diff_ids(), [diff_id]);
-        assert_eq!(config.runtime().and_then(|r| r.cmd().clone()), Some(vec!["/bin/sh".to_owned()]));
+        assert_eq!(config.runtime().map(|runtime| &*runtime.cmd), Some(&["/bin/sh".to_owned()][..]));
         assert_eq!(*config.digest(), Digest::sha256(config.raw()));
     }
 
@@ -159,7 +204,21 @@ mod tests {
             (r#"{"rootfs":{"type":"layers"},"os":"linux","architecture":"amd64"}"#, 0),
             (r#"{"rootfs":{"type":"layers","diff_ids":null},"config":null,"created":null}"#, 0),
             (r#"{"rootfs":{"diff_ids":[]},"created":"yesterday"}"#, 1),
-            (r#"{"config":{"Cmd":"/bin/sh -c true"}}"#, 1),
+            (r#"{"config":{"Cmd":"/bin/sh -c true"}}"#, 0),
+            (r#"{"config":{"Cmd":{}}}"#, 1),
+            (r#"{"config":[]}"#, 1),
+            (
+                r#"{"config":{"ExposedPorts":{"80/tcp":null},"Volumes":{"/data":null},"Labels":{"a":null},"Env":null}}"#,
+                0,
+            ),
+            (
+                r#"{"config":{"Env":[null],"Healthcheck":{"Test":null},"OnBuild":null,"Shell":null,"StopSignal":null}}"#,
+                0,
+            ),
+            (r#"{"os":null,"architecture":null,"variant":null,"os.version":null,"os.features":null,"author":null}"#, 0),
+            (r#"{"history":null,"rootfs":null,"container_config":null,"docker_version":null,"id":null}"#, 0),
+            (r#"{"history":[null,{"created":null,"empty_layer":null}],"rootfs":{"type":null,"diff_ids":[]}}"#, 0),
+            (r#"{"RootFS":{"diff_ids":[]},"Config":{"cmd":["sh"]},"OS":"linux"}"#, 0),
             (r#"{"os":"","architecture":"amd64","created":"0001-01-01T00:00:00Z"}"#, 0),
         ];
         for (json, expected) in cases {
@@ -178,6 +237,8 @@ mod tests {
             (r#"{"rootfs":{"diff_ids":["sha256:../../etc/passwd"]}}"#, ErrorKind::Integrity),
             (r#"{"rootfs":{"diff_ids":[1]}}"#, ErrorKind::Integrity),
             (r#"{"rootfs":{"diff_ids":[]},"rootfs":{}}"#, ErrorKind::Integrity),
+            (r#"{"rootfs":{"diff_ids":[]},"RootFS":{}}"#, ErrorKind::Integrity),
+            (r#"{"rootfs":{"diff_ids":[null]}}"#, ErrorKind::Integrity),
             (r#"{"rootfs":{"type":"layers+base"}}"#, ErrorKind::Unsupported),
             (&many, ErrorKind::Integrity),
         ];

@@ -6,6 +6,7 @@
 use crate::artifact::{self, Artifact};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::go;
 use crate::media_type::{DocumentClass, MediaType, document_class};
 use crate::platform::Platform;
 use std::collections::BTreeMap;
@@ -34,6 +35,36 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// A descriptor as it stands in a document, before it is checked. What is missing or null is empty.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RawDescriptor {
+    #[serde(deserialize_with = "go::or_zero")]
+    media_type: String,
+    #[serde(deserialize_with = "go::or_zero")]
+    digest: String,
+    #[serde(deserialize_with = "go::or_zero")]
+    size: i64,
+    #[serde(deserialize_with = "go::list")]
+    urls: Vec<String>,
+    #[serde(deserialize_with = "go::or_zero")]
+    platform: RawPlatform,
+    artifact_type: Option<String>,
+    #[serde(deserialize_with = "go::texts")]
+    annotations: BTreeMap<String, String>,
+}
+
+/// What a descriptor says of the platform. The other fields of the specification are for other systems than Linux.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct RawPlatform {
+    #[serde(deserialize_with = "go::or_zero")]
+    os: String,
+    #[serde(deserialize_with = "go::or_zero")]
+    architecture: String,
+    variant: Option<String>,
+}
+
 impl Descriptor {
     /// A descriptor that says of its content what it must, and nothing else.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
@@ -44,35 +75,27 @@ impl Descriptor {
     ///
     /// # Errors
     /// A digest that is not accepted, a size that no file has, or content that is to be fetched elsewhere.
-    pub fn check(parsed: &oci_spec::image::Descriptor, what: &str) -> Result<Self> {
-        let digest: Digest =
-            parsed.digest().as_ref().parse().map_err(|source| Error::Digest { what: what.to_owned(), source })?;
-        if i64::try_from(parsed.size()).is_err() {
-            return Err(Error::malformed(what, format!("{digest} is said to have {} bytes", parsed.size())));
-        }
-        if let Some(url) = parsed.urls().as_ref().and_then(|urls| urls.first()) {
+    pub fn check(parsed: &RawDescriptor, what: &str) -> Result<Self> {
+        let digest: Digest = parsed.digest.parse().map_err(|source| Error::Digest { what: what.to_owned(), source })?;
+        let Ok(size) = u64::try_from(parsed.size) else {
+            return Err(Error::malformed(what, format!("{digest} is said to have {} bytes", parsed.size)));
+        };
+        if let Some(url) = parsed.urls.first() {
             let url = crate::digest::shorten(url);
             return Err(Error::unsupported(
                 what,
                 format!("the content of {digest} is to be fetched from {url:?}, which is never done"),
             ));
         }
-        let platform = parsed.platform().as_ref().and_then(|platform| {
-            platform_of_parts(
-                &platform.os().to_string(),
-                &platform.architecture().to_string(),
-                platform.variant().as_deref(),
-            )
-        });
-        let annotations = parsed.annotations().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let artifact_type = parsed.artifact_type().as_ref().map(AsRef::as_ref).filter(|text| artifact::tells(text));
+        let RawPlatform { os, architecture, variant } = &parsed.platform;
+        let artifact_type = parsed.artifact_type.as_deref().filter(|text| artifact::tells(text));
         Ok(Descriptor {
-            media_type: parsed.media_type().clone(),
+            media_type: parsed.media_type(),
             digest,
-            size: parsed.size(),
-            platform,
+            size,
+            platform: platform_of_parts(os, architecture, variant.as_deref()),
             artifact_type: artifact_type.map(str::to_owned),
-            annotations,
+            annotations: parsed.annotations.clone(),
         })
     }
 
@@ -95,6 +118,18 @@ impl Descriptor {
         let own = is_other.then(|| self.media_type.as_ref());
         (is_other || self.artifact_type.is_some())
             .then(|| artifact::describe(self.artifact_type.as_deref().into_iter().chain(own)))
+    }
+}
+
+impl RawDescriptor {
+    /// What the content is said to be.
+    pub fn media_type(&self) -> MediaType {
+        MediaType::from(&*self.media_type)
+    }
+
+    /// The digest as it was written.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 }
 
@@ -160,12 +195,36 @@ mod tests {
     fn foreign_content_odd_sizes_and_digests_are_refused() {
         let cases = [
             (format!(r#""digest":"sha256:{HEX}","size":7,"urls":["http://10.0.0.1/x"]"#), ErrorKind::Unsupported),
-            (format!(r#""digest":"sha256:{HEX}","size":{}"#, u64::MAX), ErrorKind::Integrity),
+            (format!(r#""digest":"sha256:{HEX}","size":-1"#), ErrorKind::Integrity),
             (r#""digest":"md5:d41d8cd98f00b204e9800998ecf8427e","size":7"#.to_owned(), ErrorKind::Integrity),
+            (r#""digest":null,"size":7"#.to_owned(), ErrorKind::Integrity),
+            (r#""size":7"#.to_owned(), ErrorKind::Integrity),
         ];
         for (fields, kind) in cases {
             let error = check(&format!(r#"{{"mediaType":"x",{fields}}}"#)).expect_err(&fields);
             assert_eq!(error.kind(), kind, "{error}");
         }
+        for size in [u64::MAX.to_string(), "7.5".to_owned(), "\"7\"".to_owned()] {
+            let json = format!(r#"{{"mediaType":"x","digest":"sha256:{HEX}","size":{size}}}"#);
+            assert!(serde_json::from_str::<RawDescriptor>(&json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn nulls_are_what_go_takes_them_for() {
+        let bare = check(&format!(r#"{{"digest":"sha256:{HEX}"}}"#)).expect("checked");
+        assert_eq!((bare.size, bare.platform.as_ref(), bare.media_type.as_ref()), (0, None, ""));
+        for fields in [
+            r#""mediaType":null,"size":null,"urls":null,"platform":null,"annotations":null,"data":null,"artifactType":null"#,
+            r#""platform":{"os":null,"architecture":null,"variant":null,"os.version":null,"os.features":null,"features":null}"#,
+            r#""platform":{},"annotations":{},"unheard-of":{"of":[null]}"#,
+            r#""platform":{"os":"linux"}"#,
+        ] {
+            let json = format!(r#"{{"digest":"sha256:{HEX}",{fields}}}"#);
+            assert_eq!(check(&json).expect(&json), bare, "{json}");
+        }
+        let annotated = check(&format!(r#"{{"digest":"sha256:{HEX}","annotations":{{"a":null,"b":"c"}}}}"#));
+        let annotations: Vec<_> = annotated.expect("checked").annotations.into_iter().collect();
+        assert_eq!(annotations, [("a", ""), ("b", "c")].map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
 }

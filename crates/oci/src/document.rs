@@ -53,7 +53,11 @@ pub fn shape(bytes: &[u8], what: &str, found_as: Option<&MediaType>) -> Result<S
     {
         return malformed(format!("schemaVersion is {version} instead of 2"));
     }
-    let shape = match (keys.manifests, keys.layers || keys.config) {
+    let (index, manifest) = (keys.manifests, keys.layers.max(keys.config));
+    // A field that is null is missing, as Go has it, unless it is all that there is to go by.
+    let present = index.max(manifest);
+    let has = |field| field != Field::Missing && field == present;
+    let shape = match (has(index), has(manifest)) {
         (true, true) => return malformed("it is both an index and a manifest".into()),
         (true, false) => Shape::Index,
         (false, true) => Shape::Manifest,
@@ -80,12 +84,27 @@ pub fn shape(bytes: &[u8], what: &str, found_as: Option<&MediaType>) -> Result<S
 struct Keys {
     schema_version: Option<u64>,
     media_type: Option<String>,
-    manifests: bool,
-    layers: bool,
-    config: bool,
+    manifests: Field,
+    layers: Field,
+    config: Field,
     fs_layers: bool,
     /// A field that equals a known one but for upper and lower case, or that occurs twice.
     misspelt: Option<String>,
+}
+
+/// Whether a field is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Field {
+    #[default]
+    Missing,
+    Null,
+    Value,
+}
+
+impl Field {
+    fn of<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
+        Ok(map.next_value::<Option<IgnoredAny>>()?.map_or(Self::Null, |_| Self::Value))
+    }
 }
 
 const KNOWN: [&str; 6] = ["schemaVersion", "mediaType", "manifests", "layers", "config", "fsLayers"];
@@ -122,14 +141,11 @@ impl<'de> Visitor<'de> for KeysVisitor {
             match key.as_str() {
                 "schemaVersion" => keys.schema_version = map.next_value()?,
                 "mediaType" => keys.media_type = map.next_value()?,
+                "manifests" => keys.manifests = Field::of(&mut map)?,
+                "layers" => keys.layers = Field::of(&mut map)?,
+                "config" => keys.config = Field::of(&mut map)?,
+                "fsLayers" => keys.fs_layers = Field::of(&mut map)? == Field::Value,
                 _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-            match key.as_str() {
-                "manifests" => keys.manifests = true,
-                "layers" => keys.layers = true,
-                "config" => keys.config = true,
-                "fsLayers" => keys.fs_layers = true,
-                _ => {}
             }
             seen.extend(known);
         }
@@ -158,6 +174,9 @@ mod tests {
             (r#"{"schemaVersion":2,"manifests":[]}"#, Some(INDEX), Shape::Index),
             (r#"{"manifests":[]}"#, Some(docker), Shape::Index),
             (r#"{"manifests":null}"#, None, Shape::Index),
+            (r#"{"manifests":[],"layers":null,"config":null}"#, Some(INDEX), Shape::Index),
+            (r#"{"manifests":null,"config":{},"layers":null,"fsLayers":null}"#, Some(MANIFEST), Shape::Manifest),
+            (r#"{"schemaVersion":null,"mediaType":null,"config":{},"layers":[]}"#, None, Shape::Manifest),
             (r#"{"mediaType":"","schemaVersion":2,"config":{},"layers":[]}"#, Some(MANIFEST), Shape::Manifest),
             (r#"{"schemaVersion":2,"config":{},"layers":null,"x":{"manifests":[]}}"#, None, Shape::Manifest),
             (r#"{"config":{}}"#, Some("application/vnd.docker.distribution.manifest.v2+json"), Shape::Manifest),
@@ -172,6 +191,7 @@ mod tests {
         let cases = [
             (r#"{"manifests":[],"layers":[]}"#.to_owned(), None),
             (r#"{"manifests":[],"config":{}}"#.to_owned(), None),
+            (r#"{"manifests":null,"layers":null}"#.to_owned(), None),
             (r#"{"schemaVersion":2}"#.to_owned(), None),
             (r#"{}"#.to_owned(), Some(MANIFEST)),
             (r#"{"manifests":[]}"#.to_owned(), Some(MANIFEST)),

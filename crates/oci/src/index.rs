@@ -1,8 +1,9 @@
 //! Image indexes (image-index.md of the image specification) and Docker's manifest lists.
 
-use crate::descriptor::Descriptor;
+use crate::descriptor::{Descriptor, RawDescriptor};
 use crate::document::{self, Shape};
 use crate::error::{Error, Result};
+use crate::go;
 use crate::limits::INDEX_ENTRIES;
 use crate::media_type::MediaType;
 
@@ -15,8 +16,8 @@ pub struct Index {
 
 #[derive(serde::Deserialize)]
 struct Fields {
-    // Go writes a nil slice as null.
-    manifests: Option<Vec<oci_spec::image::Descriptor>>,
+    #[serde(deserialize_with = "go::list")]
+    manifests: Vec<RawDescriptor>,
 }
 
 impl Index {
@@ -30,7 +31,7 @@ impl Index {
         }
         let fields: Fields =
             serde_json::from_slice(bytes).map_err(|source| Error::Json { what: what.to_owned(), source })?;
-        let manifests = fields.manifests.unwrap_or_default();
+        let manifests = fields.manifests;
         if manifests.len() > INDEX_ENTRIES {
             return Err(Error::Limit {
                 what: what.to_owned(),

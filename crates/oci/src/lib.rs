@@ -36,6 +36,7 @@ pub mod descriptor;
 pub mod digest;
 pub mod document;
 pub mod error;
+mod go;
 pub mod image;
 pub mod index;
 mod layout;

@@ -1,9 +1,10 @@
 //! Image manifests (manifest.md of the image specification; Docker's version 2, schema 2).
 
 use crate::artifact::{self, Artifact};
-use crate::descriptor::Descriptor;
+use crate::descriptor::{Descriptor, RawDescriptor};
 use crate::document::{self, Shape};
 use crate::error::{Error, Result};
+use crate::go;
 use crate::index::Index;
 use crate::limits::{CONFIG_BYTES, LAYERS};
 use crate::media_type::{LayerClass, MediaType, is_image_config, layer_class};
@@ -21,26 +22,24 @@ pub struct Manifest {
     pub has_subject: bool,
 }
 
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Fields {
-    config: oci_spec::image::Descriptor,
-    // Go writes a nil slice as null.
-    #[serde(default)]
-    layers: Option<Vec<oci_spec::image::Descriptor>>,
-    #[serde(default)]
+    #[serde(deserialize_with = "go::or_zero")]
+    config: RawDescriptor,
+    #[serde(deserialize_with = "go::list")]
+    layers: Vec<RawDescriptor>,
     artifact_type: Option<String>,
-    #[serde(default)]
     subject: Option<serde::de::IgnoredAny>,
 }
 
 impl Fields {
     /// What it is, if it is something else than a container image.
     fn artifact(&self) -> Artifact {
-        let layers = self.layers.iter().flatten().map(oci_spec::image::Descriptor::media_type);
+        let layers = self.layers.iter().map(RawDescriptor::media_type);
         let others = layers.filter(|media_type| layer_class(media_type) == LayerClass::Other);
-        let types = std::iter::once(self.config.media_type()).chain(others).map(AsRef::as_ref);
-        artifact::describe(self.artifact_type.as_deref().into_iter().chain(types))
+        let types: Vec<MediaType> = std::iter::once(self.config.media_type()).chain(others).collect();
+        artifact::describe(self.artifact_type.as_deref().into_iter().chain(types.iter().map(AsRef::as_ref)))
     }
 }
 
@@ -74,12 +73,12 @@ impl Manifest {
                 unit: "bytes",
             });
         }
-        let layers = fields.layers.as_deref().unwrap_or_default();
+        let layers = &fields.layers;
         if layers.len() > LAYERS {
             return Err(too_many_layers(what, layers.len()));
         }
         // Signatures of cosign have the config of an image.
-        if layers.iter().any(|layer| layer_class(layer.media_type()) == LayerClass::Other) {
+        if layers.iter().any(|layer| layer_class(&layer.media_type()) == LayerClass::Other) {
             return Err(no_image());
         }
         let layers = layers
@@ -104,7 +103,7 @@ pub fn references(bytes: &[u8], what: &str, found_as: Option<&MediaType>) -> Res
     }
     let fields: Fields =
         serde_json::from_slice(bytes).map_err(|source| Error::Json { what: what.to_owned(), source })?;
-    let layers = fields.layers.unwrap_or_default();
+    let layers = fields.layers;
     if layers.len() > LAYERS {
         return Err(too_many_layers(what, layers.len()));
     }
@@ -115,10 +114,10 @@ fn too_many_layers(what: &str, layers: usize) -> Error {
     Error::Limit { what: what.to_owned(), actual: layers as u64, limit: LAYERS as u64, unit: "layers" }
 }
 
-fn check_layer(layer: &oci_spec::image::Descriptor, what: &str) -> Result<()> {
-    let digest = crate::digest::shorten(layer.digest().as_ref());
+fn check_layer(layer: &RawDescriptor, what: &str) -> Result<()> {
+    let digest = crate::digest::shorten(layer.digest());
     let refuse = |reason: &str| Err(Error::unsupported(what, format!("layer {digest} {reason}")));
-    match layer_class(layer.media_type()) {
+    match layer_class(&layer.media_type()) {
         LayerClass::Layer(_) | LayerClass::Other => Ok(()),
         LayerClass::NonDistributable => {
             refuse("is not distributable: its content is kept elsewhere, and is never fetched from there")

@@ -6,6 +6,7 @@
 //! - [`disk`]: the config disk that brings it
 //! - [`tuning`]: kernel settings and limits of processes
 //! - [`paths`]: where things are in a guest
+//! - [`image`]: of an image's config what both of them read
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -15,6 +16,7 @@ pub mod exec;
 pub mod failure;
 pub mod frame;
 pub mod health;
+pub mod image;
 pub mod limits;
 pub mod paths;
 pub mod ports;

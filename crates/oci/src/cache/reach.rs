@@ -4,9 +4,10 @@
 //! need is kept all the same, so documents are read more leniently here than where an image is opened.
 
 use super::Cache;
-use crate::descriptor::Descriptor;
+use crate::descriptor::{Descriptor, RawDescriptor};
 use crate::digest::Digest;
 use crate::error::Result;
+use crate::go;
 use crate::limits::{INDEX_NESTING, MANIFEST_BYTES};
 use crate::media_type::{DocumentClass, document_class};
 use std::collections::{BTreeSet, HashMap};
@@ -40,9 +41,10 @@ enum Document {
 
 #[derive(serde::Deserialize)]
 struct Fields {
-    manifests: Option<Vec<oci_spec::image::Descriptor>>,
-    config: Option<oci_spec::image::Descriptor>,
-    layers: Option<Vec<oci_spec::image::Descriptor>>,
+    manifests: Option<Vec<Option<RawDescriptor>>>,
+    config: Option<RawDescriptor>,
+    #[serde(default, deserialize_with = "go::list")]
+    layers: Vec<RawDescriptor>,
 }
 
 impl<'a> Walk<'a> {
@@ -113,11 +115,11 @@ impl<'a> Walk<'a> {
 
 fn parse(bytes: &[u8]) -> Option<Document> {
     let fields: Fields = serde_json::from_slice(bytes).ok()?;
-    let check = |parsed: &oci_spec::image::Descriptor| Descriptor::check(parsed, "").ok();
+    let check = |parsed: &RawDescriptor| Descriptor::check(parsed, "").ok();
     if let Some(manifests) = fields.manifests {
-        return Some(Document::Index(manifests.iter().filter_map(check).collect()));
+        return Some(Document::Index(manifests.iter().flatten().filter_map(check).collect()));
     }
-    let named: Vec<_> = fields.config.iter().chain(fields.layers.iter().flatten()).collect();
+    let named: Vec<_> = fields.config.iter().chain(&fields.layers).collect();
     let blobs: Vec<_> = named.iter().copied().filter_map(check).collect();
     Some(Document::Manifest { foreign: blobs.len() < named.len(), blobs })
 }

@@ -13,6 +13,7 @@ use super::{OpenOptions, Selector};
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::go;
 use crate::image::{Image, Layer, Opener, Warning};
 use crate::limits::{ARCHIVE_MANIFEST_BYTES, CONFIG_BYTES, LAYERS};
 use crate::reference::Reference;
@@ -26,15 +27,15 @@ const MANIFEST: &str = "manifest.json";
 #[serde(rename_all = "PascalCase")]
 struct Entry {
     config: String,
-    #[serde(default)]
-    repo_tags: Option<Vec<String>>,
-    #[serde(default)]
-    layers: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "go::list")]
+    repo_tags: Vec<String>,
+    #[serde(default, deserialize_with = "go::list")]
+    layers: Vec<String>,
 }
 
 impl Entry {
     fn tags(&self) -> &[String] {
-        self.repo_tags.as_deref().unwrap_or_default()
+        &self.repo_tags
     }
 }
 
@@ -150,7 +151,7 @@ fn blob_digest(member: &str) -> Option<Digest> {
 }
 
 fn layers(archive: &Archive, entry: &Entry, config: &Config) -> Result<Vec<Layer>> {
-    let members = entry.layers.as_deref().unwrap_or_default();
+    let members = &entry.layers;
     let what = || archive.member_name(MANIFEST);
     if members.len() > LAYERS {
         return Err(Error::Limit { what: what(), actual: members.len() as u64, limit: LAYERS as u64, unit: "layers" });
