@@ -69,9 +69,8 @@ fn nothing_else_changes() {
     assert_eq!(report.0.get("boot"), None);
     let report = build(source("oci", &corpus.layout), &with, []);
     e2fsck(&with, &[]);
-    let expected =
-        json!({"mode": "systemd", "why": "/sbin/init leads to /usr/lib/systemd/systemd", "init": "/sbin/init"});
-    assert_eq!(report.0["boot"], expected);
+    let why = "/sbin/init leads to /usr/lib/systemd/systemd, and the command /bin/sh is a shell and nothing else";
+    assert_eq!(report.0["boot"], json!({"mode": "systemd", "why": why, "init": "/sbin/init"}));
 
     let (before, mut after) = (names(&without), names(&with));
     let wants = format!("{UNITS}/multi-user.target.wants");
@@ -214,6 +213,8 @@ fn what_is_set_is_told_to_the_guest() {
     let key = scratch.path().join("key");
     ask("ssh-keygen", args!["-q", "-t", "ed25519", "-N", "", "-C", "anna", "-f", key]).ok();
     let public = key.with_extension("pub");
+    let variables = scratch.path().join("variables");
+    std::fs::write(&variables, "# of the service\nC= c\nA=overridden\n").unwrap();
     let options = args![
         "--hostname",
         "web-1",
@@ -223,8 +224,16 @@ fn what_is_set_is_told_to_the_guest() {
         "A=1=2",
         "--env",
         "B=",
+        "--env-file",
+        variables,
+        "--entrypoint",
+        "/entry -x",
         "--cmd",
         r#"["run", "a b"]"#,
+        "--user",
+        "app:",
+        "--workdir",
+        "/srv",
         "--sshd"
     ];
     build(source("oci", layout.path()), &image, options);
@@ -232,7 +241,9 @@ fn what_is_set_is_told_to_the_guest() {
     let guest = guest(&image);
     assert_eq!(guest["hostname"], "web-1");
     assert_eq!(guest["ssh_keys"], json!([line.trim()]));
-    assert_eq!(guest["env"], json!({"A": "1=2", "B": ""}));
+    assert_eq!(guest["env"], json!({"A": "1=2", "B": "", "C": " c"}));
+    assert_eq!(guest["entrypoint"], json!(["/entry", "-x"]));
+    assert_eq!((&guest["user"], &guest["directory"]), (&json!("app:"), &json!("/srv")));
     assert_eq!(guest["command"], json!(["run", "a b"]));
     assert_eq!(guest["sshd"], true);
     assert_eq!(cat(&image, "/etc/hostname"), "web-1\n");
@@ -246,6 +257,13 @@ fn what_is_set_is_told_to_the_guest() {
     refused(&args!["--hostname", "a/b"]).says("wanted a host name");
     refused(&args!["--env", "A"]).says("wanted NAME=VALUE");
     refused(&args!["--cmd", "echo $HOME"]).says("JSON array");
+    refused(&args!["--workdir", "srv"]).says("wanted an absolute path");
+    refused(&args!["--user", ""]).says("wanted USER");
+    refused(&args!["--init", "upstart"]).says("wanted auto, systemd, openrc, none, or an absolute path");
+    refused(&args!["--init", "systemd"]).says("the image has no init systemd").says("--init none runs its command");
+    refused(&args!["--guest", "none", "--init", "none"]).says("leaves nothing to set");
+    std::fs::write(&variables, "A=1\n=x\n").unwrap();
+    refused(&args!["--env-file", variables]).says("line 2").says("is no variable");
     refused(&args!["--guest", "none", "--hostname", "box"]).says("leaves nothing to set");
     let missing = args!["build", source("oci", layout.path()), "-o", image, "--ssh-key", "/no/such/key"];
     banger(missing).expect(3).says("/no/such/key");
@@ -256,7 +274,7 @@ fn the_summary_names_the_boot_mode() {
     let scratch = scratch();
     let image = scratch.path().join("image");
     let run = banger(args!["build", "demo:", "-o", image]).ok();
-    run.says("boot mode  workload: there is no init (/sbin/init, /etc/init, /bin/init)");
+    run.says("boot mode  workload: runs /hello; there is no init (/sbin/init, /etc/init, /bin/init)");
     e2fsck(&image, &[]);
     assert_eq!(stat(&image, "/hello")["link"], AGENT);
     let config: Value = serde_json::from_str(&cat(&image, "/usr/local/lib/banger/image.json")).unwrap();
@@ -293,4 +311,136 @@ fn what_each_machine_must_have_of_its_own_does_not_come_from_the_image() {
     for path in secrets {
         assert_eq!(cat(&image, &format!("/{path}")), format!("secret of /{path}"));
     }
+}
+
+/// A base image with systemd, as Rocky Linux and UBI have it, and an application.
+fn systemd_base() -> Tar {
+    programs(
+        &["usr/lib/systemd/systemd", "usr/bin/bash", "usr/local/bin/entrypoint", "start.sh", "init"],
+        &[("usr/sbin/init", "../lib/systemd/systemd"), ("sbin", "usr/sbin"), ("bin", "usr/bin")],
+    )
+}
+
+/// An image's command comes before the init that its base has; `--init` comes before both.
+#[test]
+fn the_command_decides_how_an_image_boots() {
+    let scratch = scratch();
+    let systemd = "/usr/lib/systemd/systemd";
+    let cases = [
+        (json!({"Cmd": ["/bin/bash"]}), "systemd", Some("/sbin/init"), json!(null)),
+        (json!({"Cmd": null}), "systemd", Some("/sbin/init"), json!(null)),
+        (json!({"Entrypoint": ["/start.sh"], "Cmd": ["serve"]}), "workload", None, json!(null)),
+        (json!({"Cmd": ["bash", "-c", "start"]}), "workload", None, json!(null)),
+        (json!({"Entrypoint": ["/init"]}), "workload", None, json!(null)),
+        (json!({"Cmd": [systemd, "--unit=web.target"]}), "systemd", Some(systemd), json!(["--unit=web.target"])),
+        (
+            json!({"Entrypoint": ["entrypoint", "/sbin/init"]}),
+            "systemd",
+            Some("/usr/local/bin/entrypoint"),
+            json!(["/sbin/init"]),
+        ),
+    ];
+    let image = scratch.path().join("image");
+    for (config, mode, init, args) in cases {
+        let layout = Layout::of_config(scratch.path().join("layout"), json!({"config": config}), [systemd_base()]);
+        let built = |options: &[std::ffi::OsString]| {
+            let arguments = args!["build", source("oci", layout.path()), "-o", image, "--json", "--no-sync", "--force"];
+            Report::of(&banger(arguments.iter().chain(options)).ok())
+        };
+        let auto = built(&[]);
+        let boot = &auto.0["boot"];
+        assert_eq!(
+            (&boot["mode"], &boot["init"], &boot["args"]),
+            (&json!(mode), &json!(init), &args),
+            "{config}: {boot}"
+        );
+        assert_eq!(guest(&image)["boot"], *boot);
+        // What is started without a kernel's command line.
+        let started = stat(&image, "/usr/sbin/init")["link"].clone();
+        assert_eq!(started == AGENT, mode == "workload", "{config}: {started}");
+        // So that a machine that is told to boot with it does not wait for consoles.
+        let mask = format!("{UNITS}/serial-getty@ttyS0.service");
+        assert_eq!(stat(&image, &mask)["link"], "/dev/null", "{config}");
+        for (init, chosen) in [("none", "workload"), ("systemd", "systemd"), ("/init", "init"), ("auto", mode)] {
+            let report = built(&args!["--init", init]);
+            assert_eq!(report.0["boot"]["mode"], chosen, "{config} --init {init}: {}", report.0["boot"]);
+            let why = report.0["boot"]["why"].as_str().unwrap();
+            assert_eq!(why.starts_with(&format!("--init {init}: ")), init != "auto", "{why}");
+            assert_eq!(report.content_id() == auto.content_id(), report.0["boot"] == *boot, "{config} --init {init}");
+        }
+        // A command that is set counts as the image's own would.
+        let report = built(&args!["--entrypoint", "", "--cmd", "/sbin/init 3"]);
+        assert_eq!(report.0["boot"]["args"], json!(["3"]), "{}", report.0["boot"]);
+        assert_eq!(built(&args!["--entrypoint", "", "--cmd", "bash"]).0["boot"]["mode"], "workload");
+    }
+}
+
+/// Where an init is that the kernel would not find, the agent is what the kernel finds, and starts it.
+#[test]
+fn an_init_elsewhere_is_started_by_the_agent() {
+    let scratch = scratch();
+    let tar = programs(&["lib/systemd/systemd"], &[]);
+    let config = json!({"config": {"Entrypoint": ["/lib/systemd/systemd"]}});
+    let layout = Layout::of_config(scratch.path().join("layout"), config, [tar]);
+    let image = scratch.path().join("image");
+    let report = build(source("oci", layout.path()), &image, []);
+    assert_eq!(
+        (&report.0["boot"]["mode"], &report.0["boot"]["init"]),
+        (&json!("systemd"), &json!("/lib/systemd/systemd"))
+    );
+    assert_eq!(stat(&image, "/sbin/init")["link"], AGENT);
+    assert!(names(&image).contains_key("/etc/machine-id"));
+}
+
+/// What Go's programs write and read: nulls for whatever is empty, fields that the specification does not have, names in another case.
+#[test]
+fn nulls_in_an_images_documents_are_no_matter() {
+    let scratch = scratch();
+    let image = scratch.path().join("image");
+    let app = || programs(&["app"], &[]);
+    let cases = [
+        json!({"Entrypoint": null, "Volumes": null, "ExposedPorts": null, "Labels": null, "OnBuild": null, "Healthcheck": null,
+            "StopSignal": null, "WorkingDir": null, "User": null, "Shell": null, "Env": null}),
+        json!({"ExposedPorts": {"80/tcp": null, "80": {}, "5000-5010/tcp": {}}, "Volumes": {"/data": null}, "Labels": {"a": null}}),
+        json!({"Healthcheck": {"Test": ["CMD-SHELL", "true"], "Interval": 30_000_000_000_u64}, "ArgsEscaped": true, "Tty": true,
+            "StopTimeout": 10, "MacAddress": "", "Domainname": "", "Hostname": "abc", "Image": "sha256:0", "OpenStdin": true}),
+        json!({"Env": ["PATH=/bin", "EMPTY=", "LONELY", "=C:=C:\\", null, "PATH=/bin"]}),
+        json!({"cmd": ["/app"], "Cmd": ["/app"]}),
+        json!({"Cmd": "/app"}),
+    ];
+    for mut config in cases {
+        let fields = config.as_object_mut().unwrap();
+        if !fields.contains_key("Cmd") {
+            fields.insert("Cmd".to_owned(), json!(["/app"]));
+        }
+        let document = json!({"config": config, "history": null, "author": null, "container_config": null, "variant": null,
+            "os.version": null, "os.features": null, "created": null, "docker_version": ""});
+        let mut layout = Layout::of_config(scratch.path().join("layout"), document, [app()]);
+        layout.change_manifest(|manifest| {
+            manifest["annotations"] = json!({"a": null});
+            manifest["subject"] = json!(null);
+            manifest["artifactType"] = json!(null);
+            manifest["manifests"] = json!(null);
+            manifest["layers"][0]["annotations"] = json!(null);
+            manifest["layers"][0]["urls"] = json!(null);
+            manifest["config"]["platform"] = json!(null);
+            manifest["config"]["data"] = json!(null);
+        });
+        layout.change_entry(|entry| {
+            entry["annotations"]["other"] = json!(null);
+            entry["platform"]["variant"] = json!(null);
+            entry["platform"]["os.features"] = json!(null);
+            entry["urls"] = json!(null);
+        });
+        let arguments = args!["build", source("oci", layout.path()), "-o", image, "--force", "--no-sync"];
+        let run = banger(arguments).ok();
+        assert!(!run.stderr().contains("warning"), "{config}: {run}");
+        run.says("workload: runs /app; there is no init");
+        e2fsck(&image, &[]);
+    }
+    // What no reader of Go's would take either is warned of, and needed for no disk.
+    let document = json!({"config": {"Env": {"A": "b"}}});
+    let layout = Layout::of_config(scratch.path().join("layout"), document, [app()]);
+    let run = banger(args!["build", source("oci", layout.path()), "-o", image, "--force"]).ok();
+    run.says("warning: ").says("cannot be understood");
 }

@@ -11,6 +11,8 @@ use super::tar::Tar;
 pub(crate) struct Layout {
     directory: PathBuf,
     manifests: Vec<Value>,
+    /// What configs have besides the fields that each needs.
+    config: Value,
 }
 
 impl Layout {
@@ -19,7 +21,7 @@ impl Layout {
         let directory = directory.into();
         std::fs::create_dir_all(directory.join("blobs/sha256")).unwrap();
         std::fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-        let layout = Self { directory, manifests: Vec::new() };
+        let layout = Self { directory, manifests: Vec::new(), config: json!({}) };
         layout.write_index();
         layout
     }
@@ -39,6 +41,32 @@ impl Layout {
         layout.manifests.push(manifest);
         layout.write_index();
         layout
+    }
+
+    /// A layout with one image for this machine, named `latest`, whose config has these fields, too.
+    pub(crate) fn of_config(
+        directory: impl Into<PathBuf>,
+        config: Value,
+        layers: impl IntoIterator<Item = Tar>,
+    ) -> Self {
+        Self { config, ..Self::new(directory) }.image("latest", &host_platform(), layers)
+    }
+
+    /// Puts another manifest in the place of the first image's: what `change` makes of it.
+    pub(crate) fn change_manifest(&mut self, change: impl FnOnce(&mut Value)) {
+        let mut manifest = self.first_manifest();
+        change(&mut manifest);
+        let blob = self.blob(MANIFEST, manifest.to_string().as_bytes());
+        for field in ["digest", "size"] {
+            self.manifests[0][field] = blob[field].clone();
+        }
+        self.write_index();
+    }
+
+    /// Changes the first entry of `index.json`.
+    pub(crate) fn change_entry(&mut self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.manifests[0]);
+        self.write_index();
     }
 
     /// Adds an image of uncompressed layers.
@@ -118,6 +146,9 @@ impl Layout {
         }
         let mut config = platform.clone();
         config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
+        for (name, value) in self.config.as_object().unwrap() {
+            config[name] = value.clone();
+        }
         let config = self.blob("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
         let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers });
         let mut descriptor = self.blob(MANIFEST, manifest.to_string().as_bytes());

@@ -12,6 +12,7 @@ use std::process::Command;
 
 use crate::namespace::Namespaces;
 use crate::rlimits::Limits;
+use crate::settings::Settings;
 use crate::sys::{self, Preparation, Session};
 use crate::users::{self, User, UserError};
 
@@ -142,6 +143,16 @@ impl Launch<'_> {
         );
         Ok((command, user))
     }
+}
+
+/// The directory that the settings have for the image's programs. It is made, as container runtimes do: an image may name one that it
+/// does not have. Whether it is one then, [`Launch::command`] sees.
+pub(crate) fn working_directory(settings: &Settings) -> Option<&str> {
+    let directory = settings.directory.as_deref()?;
+    if directory.starts_with('/') {
+        let _ = fs::create_dir_all(directory);
+    }
+    Some(directory)
 }
 
 /// The file that `name` means: itself where it has a slash, else the first in `path` that can be executed.

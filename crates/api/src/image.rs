@@ -181,9 +181,24 @@ pub struct BuildOptions {
     /// Limits of the image's command, by docker's names: `SOFT[:HARD]`, where -1 is no limit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ulimits: BTreeMap<String, String>,
+    /// Instead of the image's `Entrypoint` and `Cmd`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
     /// Instead of the image's `Cmd`; its `Entrypoint` stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// Instead of the image's `User`: `USER[:GROUP]`, names or numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Instead of the image's `WorkingDir`: an absolute path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^/")]
+    pub directory: Option<String>,
+    /// The init that it boots with: `auto`, `systemd`, `openrc`, `none`, or an absolute path in the image. Chosen by the image's
+    /// command and files where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(auto|systemd|openrc|none|/.*[^/])$")]
+    pub init: Option<String>,
     /// There is to be an SSH server after the first boot.
     pub sshd: bool,
 }

@@ -1,6 +1,7 @@
 //! From the options about the guest to what the libraries take.
 
 mod keys;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,23 +15,29 @@ use crate::failure::Failure;
 use crate::values::{Limit, Variable};
 
 pub(crate) use keys::authorized_keys;
+pub(crate) use variables::variables;
 
 /// The guest layer that was asked for, if any.
 pub(crate) fn layer(options: &GuestSettings) -> Result<Option<banger_guest::Options>, Failure> {
     let layer = banger_guest::Options {
         hostname: options.hostname.clone(),
         ssh_keys: authorized_keys(&options.ssh_key)?,
-        env: pairs(&options.env),
+        env: variables(&options.env_file, &options.env)?,
         sysctls: pairs(&options.sysctl),
         ulimits: ulimits(&options.ulimit),
+        entrypoint: options.entrypoint.as_ref().map(|words| words.0.clone()),
         command: options.cmd.as_ref().map(|words| words.0.clone()),
+        user: options.user.clone(),
+        directory: options.workdir.clone(),
+        init: options.init.clone(),
         sshd: options.sshd,
     };
     match options.guest {
         GuestLayer::Full => Ok(Some(layer)),
         GuestLayer::None if layer == banger_guest::Options::default() => Ok(None),
         GuestLayer::None => Err(Failure::new(Exit::Usage, "--guest none leaves nothing to set for the guest").hint(
-            "--hostname, --ssh-key, --env, --sysctl, --ulimit, --cmd and --sshd are for the agent, which --guest full puts into the image",
+            "--hostname, --ssh-key, --env, --env-file, --sysctl, --ulimit, --entrypoint, --cmd, --user, --workdir, --init and --sshd are for \
+             the agent, which --guest full puts into the image",
         )),
     }
 }

@@ -1,6 +1,7 @@
 //! `banger run`: an image becomes a machine that runs here, as long as somebody uses it.
 
 pub(crate) mod amounts;
+mod contents;
 mod failures;
 mod image;
 mod kernel;
@@ -27,7 +28,7 @@ use self::timings::Timings;
 use crate::args::{Accel, Run, ServiceOptions, Way};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::guest::{authorized_keys, pairs, ulimits};
+use crate::guest::{authorized_keys, pairs, ulimits, variables};
 use crate::interrupts::{self, Interrupts};
 use crate::text::{Bytes, Line, counted};
 
@@ -39,6 +40,10 @@ const STOP: Duration = Duration::from_secs(90);
 
 /// Boots a machine, attaches to it, and says how what ran in it ended.
 pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failure> {
+    if run.entrypoint.is_some() && argv(run).is_none() {
+        return Err(Failure::new(Exit::Usage, "--entrypoint \"\" leaves no command to run")
+            .hint("name one: `banger run IMAGE --entrypoint \"\" -- CMD`"));
+    }
     // What can be missing is looked for before anything takes long.
     let directories = Directories::of_process(options.root.as_deref())?;
     let place = Place::find(run, &directories)?;
@@ -51,13 +56,14 @@ pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failu
             search.get()?
         }
     };
-    let settings = settings(run)?;
+    let mut settings = settings(run)?;
     let channel = Channel::find(wanted(run.channel)).map_err(|error| failures::of(&error))?;
     let mut directory = Directory::create(&directories.machines()?, true).map_err(|error| failures::of(&error))?;
     directory.set_image(&run.source.to_string_lossy()).map_err(|error| failures::of(&error))?;
 
     let mut timings = Timings::start();
     let image = place.prepare(run, &directories, &directory)?;
+    settings.boot.clone_from(&image.boot);
     timings.built();
     if !image.has_agent && !run.console {
         let what = format!("{} has no agent, so nothing can be run in it", Line(&run.source.to_string_lossy()));
@@ -80,7 +86,7 @@ pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failu
         kernel: chosen.kernel.image.clone(),
         initrd,
         init: image.has_agent.then(|| AGENT.to_owned()),
-        wait: run.command.is_empty().then_some(WAIT),
+        wait: argv(run).is_none().then_some(WAIT),
         append: run.append.clone(),
         disk_size: disk_size(run, &image)?,
         image: image.path.clone(),
@@ -182,15 +188,25 @@ fn disk_size(run: &Run, image: &Image) -> Result<Option<u64>, Failure> {
     run.disk_size.map(size).transpose()
 }
 
+/// The command that was asked for: the entrypoint with its arguments, or the command alone.
+fn argv(run: &Run) -> Option<Vec<String>> {
+    let entrypoint = run.entrypoint.iter().flat_map(|words| &words.0);
+    let argv: Vec<String> = entrypoint.chain(&run.command).cloned().collect();
+    (!argv.is_empty()).then_some(argv)
+}
+
 fn settings(run: &Run) -> Result<settings::Machine, Failure> {
     let of_tcp = run.port.iter().filter(|forward| forward.protocol == Protocol::Tcp);
     Ok(settings::Machine {
         hostname: run.hostname.clone(),
         ssh_keys: authorized_keys(&run.ssh_key)?,
-        env: pairs(&run.env),
+        env: variables(&run.env_file, run.env.iter().filter_map(|passed| passed.0.as_ref()))?,
         sysctls: pairs(&run.sysctl),
         ulimits: ulimits(&run.ulimit),
-        hold: !run.command.is_empty(),
+        command: run.cmd.as_ref().map(|words| words.0.clone()),
+        user: run.user.clone(),
+        directory: run.workdir.clone(),
+        hold: argv(run).is_some(),
         ports: of_tcp.map(|forward| forward.guest).collect(),
         ..settings::Machine::default()
     })

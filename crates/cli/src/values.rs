@@ -66,6 +66,10 @@ pub(crate) struct Limit {
     pub(crate) value: Ulimit,
 }
 
+/// `--env NAME[=VALUE]`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Passed(pub(crate) Option<Variable>);
+
 /// `--cmd WORDS`
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Words(pub(crate) Vec<String>);
@@ -183,6 +187,19 @@ pub(crate) fn ulimit(text: &str) -> Result<Limit, String> {
     Ok(Limit { name: name.to_owned(), value: Ulimit::named(name, value)? })
 }
 
+/// `NAME=VALUE`, or `NAME` for a variable of this process; nothing, where that has none of this name.
+pub(crate) fn passed_variable(text: &str) -> Result<Passed, String> {
+    if text.contains('=') {
+        return Ok(Passed(Some(variable(text)?)));
+    }
+    let named = |value| variable(&format!("{text}={value}")).map(|variable| Passed(Some(variable)));
+    match std::env::var(text) {
+        Ok(value) => Ok(named(value)?),
+        Err(std::env::VarError::NotUnicode(_)) => Err("its value here is not UTF-8".to_owned()),
+        Err(std::env::VarError::NotPresent) => named(String::new()).map(|_| Passed(None)).map_err(str::to_owned),
+    }
+}
+
 /// Words between spaces, or a JSON array of them. What only a shell would understand is refused, as there is none to read it.
 pub(crate) fn command(text: &str) -> Result<Words, String> {
     let words: Vec<String> = if text.trim_start().starts_with('[') {
@@ -199,6 +216,27 @@ pub(crate) fn command(text: &str) -> Result<Words, String> {
         None | Some("") => Err("wanted at least one word".to_owned()),
         Some(_) if words.iter().any(|word| word.contains('\0')) => Err("an argument has no zero bytes".to_owned()),
         Some(_) => Ok(Words(words)),
+    }
+}
+
+/// The same, or nothing at all.
+pub(crate) fn entrypoint(text: &str) -> Result<Words, String> {
+    if text.is_empty() { Ok(Words(Vec::new())) } else { command(text) }
+}
+
+/// A user of a guest. The guest knows which it has.
+pub(crate) fn guest_user(text: &str) -> Result<String, &'static str> {
+    match text.is_empty() || text.contains(char::is_control) {
+        true => Err("wanted USER, UID, USER:GROUP or UID:GID"),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// A directory of a guest.
+pub(crate) fn workdir(text: &str) -> Result<String, &'static str> {
+    match text.starts_with('/') && !text.contains('\0') {
+        true => Ok(text.to_owned()),
+        false => Err("wanted an absolute path in the image"),
     }
 }
 

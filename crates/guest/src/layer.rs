@@ -7,11 +7,12 @@
 use banger_layers::ContentSink;
 use banger_layers::tree::{Node, Tree};
 use banger_protocol::boot::{Boot, BootMode};
+use banger_protocol::image::Runtime;
 use banger_protocol::paths;
 use banger_protocol::settings::{Guest, VERSION};
 
 use crate::agent;
-use crate::boot_mode::{self, Read};
+use crate::boot_mode::{self, DecideError, INITS, Read};
 use crate::contents::{Contents, ContentsError};
 use crate::follow::{is_program, named};
 use crate::identity;
@@ -88,23 +89,34 @@ const UDEV_MASK: &str = "/etc/systemd/system/systemd-udevd.service";
 const SSHD: [&str; 2] = ["/usr/sbin/sshd", "/usr/bin/sshd"];
 const OPENRC_RUN: &str = "/sbin/openrc-run";
 
+/// Why the layer was not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError<E: std::error::Error + 'static> {
+    /// The image does not have the init that is wanted.
+    #[error(transparent)]
+    Decide(#[from] DecideError),
+    /// The layer did not take something.
+    #[error(transparent)]
+    Contents(#[from] ContentsError<E>),
+}
+
 /// Writes the layer for the image with this tree, whose contents `read` reads as [`boot_mode::Image`] has it. `config` is the image's, as
 /// it was found, where it has one.
 ///
 /// # Errors
-/// The sink did not take a content, or /etc/inittab cannot be read.
+/// [`WriteError`]
 pub fn write<S>(
     contents: &mut Contents<'_, S>,
     tree: &Tree,
     read: Read<'_>,
     options: &Options,
     config: Option<&[u8]>,
-) -> Result<Boot, ContentsError<S::Error>>
+) -> Result<Boot, WriteError<S::Error>>
 where
     S: ContentSink<Error: std::error::Error>,
 {
-    let has_command = options.command.is_some() || config.is_some_and(has_command);
-    let boot = boot_mode::decide(boot_mode::Image { tree, read, has_command }).map_err(ContentsError::Read)?;
+    let boot = decide(tree, read, options, config)?;
     write_agent(contents, options, config, &boot)?;
     let ships_sshd = SSHD.iter().any(|path| is_program(tree, path.as_bytes()));
     let first_boot = ships_sshd || options.sshd;
@@ -116,17 +128,19 @@ where
         if MODULES_LOAD.iter().any(|path| is_program(tree, path.as_bytes())) && !has_libkmod(tree) {
             put(contents, ONLY_WITH_LIBKMOD, 0o644)?;
         }
-        if !has_udev(tree) {
-            for unit in CONSOLE_UNITS {
-                contents.symlink(&join("/etc/systemd/system", unit), MASK)?;
-            }
+    }
+    // Also where it is not the init: a machine may be told to boot with it.
+    if boot_mode::SYSTEMD.iter().any(|path| is_program(tree, path.as_bytes())) && !has_udev(tree) {
+        for unit in CONSOLE_UNITS {
+            contents.symlink(&join("/etc/systemd/system", unit), MASK)?;
         }
     }
     if is_program(tree, OPENRC_RUN.as_bytes()) {
         write_starter(contents, &OPENRC, first_boot, ships_sshd)?;
     }
     identity::write(contents, tree, boot.mode)?;
-    if boot.mode == BootMode::Workload {
+    // A kernel whose command line names no init starts this one. The agent starts the image's own where that is elsewhere.
+    if boot.mode == BootMode::Workload || !INITS.iter().any(|path| is_program(tree, path.as_bytes())) {
         contents.symlink(b"/sbin/init", paths::AGENT.as_bytes())?;
     }
     if let Some(hostname) = &options.hostname {
@@ -135,16 +149,20 @@ where
     Ok(boot)
 }
 
-/// Whether an image's config has a command (image specification, config.md).
-fn has_command(config: &[u8]) -> bool {
-    let config: serde_json::Value = serde_json::from_slice(config).unwrap_or_default();
-    let is_set = |field: &str| match config.pointer(field) {
-        Some(serde_json::Value::Array(words)) => !words.is_empty(),
-        // Old builders wrote commands as strings.
-        Some(serde_json::Value::String(command)) => !command.is_empty(),
-        _ => false,
-    };
-    is_set("/config/Entrypoint") || is_set("/config/Cmd")
+fn decide(tree: &Tree, read: Read<'_>, options: &Options, config: Option<&[u8]>) -> Result<Boot, DecideError> {
+    // A config that cannot be read has been warned of.
+    let mut runtime = config.and_then(|config| Runtime::of_config(config).ok()).unwrap_or_default();
+    runtime.replace(options.entrypoint.clone(), options.command.clone());
+    let mut variables = runtime.variables();
+    let path = options.env.get("PATH").cloned().or_else(|| variables.remove("PATH"));
+    boot_mode::decide(boot_mode::Image {
+        tree,
+        read,
+        command: &runtime.command(),
+        is_explicit: options.entrypoint.is_some() || options.command.is_some(),
+        path: path.as_deref(),
+        init: &options.init,
+    })
 }
 
 /// The agent under its names, and what it is told.
@@ -172,7 +190,10 @@ where
         env: options.env.clone(),
         sysctls: options.sysctls.clone(),
         ulimits: options.ulimits.clone(),
+        entrypoint: options.entrypoint.clone(),
         command: options.command.clone(),
+        user: options.user.clone(),
+        directory: options.directory.clone(),
         sshd: options.sshd,
     };
     // Texts, and maps of them: nothing that JSON cannot say.

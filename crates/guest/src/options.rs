@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use banger_protocol::boot::Init;
 use banger_protocol::tuning::Ulimit;
 
 /// What is set for a guest when its image is built; all of it ends up in
@@ -18,8 +19,16 @@ pub struct Options {
     pub sysctls: BTreeMap<String, String>,
     /// Limits of the workload and of what is run beside it, by their names.
     pub ulimits: BTreeMap<String, Ulimit>,
+    /// Instead of the image's `Entrypoint` and `Cmd`.
+    pub entrypoint: Option<Vec<String>>,
     /// Instead of the image's `Cmd`.
     pub command: Option<Vec<String>>,
+    /// Instead of the image's `User`.
+    pub user: Option<String>,
+    /// Instead of the image's `WorkingDir`.
+    pub directory: Option<String>,
+    /// With which init the image is to boot.
+    pub init: Init,
     /// There is to be an SSH server after the first boot.
     pub sshd: bool,
 }

@@ -137,6 +137,9 @@ pub fn for_build(error: &Error, asked: &Asked<'_>, output: Option<&Path>) -> Pro
                 ),
             ]
         }
+        Error::NoInit(_) => {
+            vec!["--init auto takes what the image has, --init none runs its command without an init".to_owned()]
+        }
         Error::Modules(banger_kmod::Error::NoModules { below: Some(below), .. }) => {
             vec![format!("name the directory of one kernel's modules, such as {}", below.display())]
         }

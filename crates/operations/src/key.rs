@@ -5,7 +5,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// Counted up whenever the same document stands for other files than before.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Everything that the files of an image depend on.
 #[derive(Debug, Serialize)]
@@ -76,10 +76,14 @@ mod tests {
     fn whatever_matters_counts() {
         let plain = BuildOptions::default();
         let bare = BuildOptions { bare: true, ..BuildOptions::default() };
+        let without_init = BuildOptions { init: Some("none".to_owned()), ..BuildOptions::default() };
+        let with_user = BuildOptions { user: Some("app".to_owned()), ..BuildOptions::default() };
         let ids = [
             id(Rootfs::of_manifest("sha256:a", &plain), None),
             id(Rootfs::of_manifest("sha256:b", &plain), None),
             id(Rootfs::of_manifest("sha256:a", &bare), None),
+            id(Rootfs::of_manifest("sha256:a", &without_init), None),
+            id(Rootfs::of_manifest("sha256:a", &with_user), None),
             id(Rootfs::of_manifest("sha256:a", &plain), Some("k")),
             id(Rootfs::Content { id: "sha256:a" }, None),
             id(Rootfs::Bundle { sha256: "a" }, None),

@@ -17,10 +17,10 @@ pub struct Exec {
     /// Variables, on top of those that the image's config and the machine's settings have.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// `USER`, `UID`, `USER:GROUP`: names from the guest's passwd and group; what looks like a number is one. Root where there is none.
+    /// `USER`, `UID`, `USER:GROUP`, as in an image's config. That of the image and the machine's settings where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// An absolute path. `/` where there is none.
+    /// An absolute path. That of the image and the machine's settings where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// With a terminal, of this size; without, standard output and standard error are apart.

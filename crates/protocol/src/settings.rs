@@ -28,6 +28,9 @@ pub struct Guest {
     /// `--env`, on top of the image's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// `--entrypoint`, instead of the image's `Entrypoint` and `Cmd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
     /// `--cmd`, instead of the image's `Cmd`; its `Entrypoint` stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
@@ -37,6 +40,12 @@ pub struct Guest {
     /// `--ulimit`: limits of the workload and of what `/exec` runs, by the names of [`LIMITS`](crate::tuning::LIMITS).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ulimits: BTreeMap<String, Ulimit>,
+    /// `--user`, instead of the image's `User`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// `--workdir`, instead of the image's `WorkingDir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// `--sshd`: there is to be an SSH server after the first boot.
     #[serde(default)]
     pub sshd: bool,
@@ -60,9 +69,21 @@ pub struct Machine {
     /// Variables of the workload and of what `/exec` runs, on top of the image's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// How it boots, instead of how the image says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
+    /// The workload's program, instead of the image's `Entrypoint` and `Cmd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
     /// The workload's arguments, instead of the image's `Cmd`; its `Entrypoint` stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// The user of the workload and of what `/exec` runs, instead of the image's `User`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Their directory, instead of the image's `WorkingDir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// The workload is not started, and the machine stays until it is told to end.
     #[serde(default)]
     pub hold: bool,
@@ -85,7 +106,11 @@ impl Default for Machine {
             network: None,
             ssh_keys: Vec::new(),
             env: BTreeMap::new(),
+            boot: None,
+            entrypoint: None,
             command: None,
+            user: None,
+            directory: None,
             hold: false,
             sysctls: BTreeMap::new(),
             ulimits: BTreeMap::new(),

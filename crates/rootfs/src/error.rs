@@ -63,6 +63,9 @@ pub enum Error {
         /// What the agent runs on.
         agent: &'static str,
     },
+    /// The image does not have the init that is wanted.
+    #[error("{0}")]
+    NoInit(String),
     /// The modules of a kernel cannot be had.
     #[error(transparent)]
     Modules(#[from] banger_kmod::Error),
@@ -160,7 +163,8 @@ impl Error {
             Self::OutputExists { .. }
             | Self::OutputIsDirectory { .. }
             | Self::Addition { .. }
-            | Self::Architecture { .. } => ErrorKind::Usage,
+            | Self::Architecture { .. }
+            | Self::NoInit(_) => ErrorKind::Usage,
             Self::Modules(error) => of_modules(error),
             Self::Guest { source, .. } | Self::Attributes { source } => source.kind(),
             Self::Io { source, .. } => source.into(),

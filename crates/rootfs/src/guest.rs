@@ -3,7 +3,7 @@
 //! Both are layers like any other, with a segment behind all others. They come last because the guest layer depends on what it finds.
 
 use banger_ext4::write::{Image, Segment};
-use banger_guest::boot_mode::Read;
+use banger_guest::boot_mode::{DecideError, Read};
 use banger_guest::contents::{Contents, ContentsError};
 use banger_guest::modules::WriteError;
 use banger_guest::{agent, layer, modules};
@@ -69,7 +69,7 @@ impl<'a> Guest<'a> {
         let mut boot = None;
         if let Some(options) = self.options {
             let written = put(unpacked, image, time, |contents, tree, read| {
-                layer::write(contents, tree, read, options, self.config).map_err(of_contents)
+                layer::write(contents, tree, read, options, self.config).map_err(of_guest)
             });
             let (decided, digest) = written.map_err(|error| error.during("the guest layer"))?;
             digests.push(digest);
@@ -83,6 +83,8 @@ impl<'a> Guest<'a> {
 enum Failure {
     Layer(LayerError),
     Modules(banger_kmod::Error),
+    /// The image does not have the init that is wanted.
+    NoInit(String),
 }
 
 impl Failure {
@@ -90,6 +92,7 @@ impl Failure {
         match self {
             Self::Layer(source) => Error::Guest { what, source: Box::new(source) },
             Self::Modules(error) => Error::Modules(error),
+            Self::NoInit(reason) => Error::NoInit(reason),
         }
     }
 }
@@ -105,6 +108,14 @@ fn of_modules(error: WriteError<banger_ext4::Error>) -> Failure {
         WriteError::Modules(error) => Failure::Modules(error),
         WriteError::Contents(error) => of_contents(error),
         error => Failure::Layer(LayerError::Read(std::io::Error::other(error))),
+    }
+}
+
+fn of_guest(error: layer::WriteError<banger_ext4::Error>) -> Failure {
+    match error {
+        layer::WriteError::Contents(error) => of_contents(error),
+        layer::WriteError::Decide(DecideError::Read(error)) => Failure::Layer(LayerError::Read(error)),
+        error => Failure::NoInit(error.to_string()),
     }
 }
 

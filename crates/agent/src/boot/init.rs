@@ -11,7 +11,10 @@ use banger_protocol::boot::BootMode;
 use super::{HOSTNAME_FILE, fail, mounts, set_hostname, supervise, write_hostname};
 use crate::settings::{CommandLine, Settings};
 use crate::sys::{self, Preparation, Session};
-use crate::{console, identity, sysctl};
+use crate::{console, identity, launch, sysctl};
+
+/// By this variable an init knows that it is in a container (systemd's container interface).
+const CONTAINER: &str = "container";
 
 /// The running program's own file.
 const SELF: &str = "/proc/self/exe";
@@ -63,7 +66,7 @@ pub fn run() -> ! {
             {
                 console::say(&format!("the service was not started: {error}"));
             }
-            hand_over(settings.boot.init.as_deref().unwrap_or("/sbin/init"))
+            hand_over(&settings)
         }
     }
 }
@@ -77,8 +80,18 @@ pub(super) fn service() -> Command {
     service
 }
 
-/// Goes on as the image's own init, with the arguments that the kernel gave.
-fn hand_over(init: &str) -> ! {
-    let error = Command::new(init).args(std::env::args_os().skip(1)).exec();
+/// Goes on as the image's own init, with the arguments of the image's command and those that the kernel gave.
+fn hand_over(settings: &Settings) -> ! {
+    let boot = &settings.boot;
+    let init = boot.init.as_deref().unwrap_or("/sbin/init");
+    let mut command = Command::new(init);
+    command.args(&boot.args).args(std::env::args_os().skip(1));
+    if boot.entrypoint {
+        // It prepares the image for the init, and was written for a container. The init must not believe that it is in one.
+        let path = [("PATH".to_owned(), launch::PATH.to_owned())];
+        command.envs(path).envs(settings.env.iter().filter(|(name, _)| *name != CONTAINER));
+        command.current_dir(launch::working_directory(settings).unwrap_or("/"));
+    }
+    let error = command.exec();
     fail("init", &format!("{init}: {error}"))
 }

@@ -6,18 +6,18 @@
 
 mod command_line;
 mod config_disk;
-mod image;
+mod signal;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use banger_protocol::boot::{Boot, BootMode};
+use banger_protocol::image::Runtime;
 use banger_protocol::limits::{ARGUMENTS, SETTINGS_BYTES};
 use banger_protocol::paths;
 use banger_protocol::settings::{Guest, Machine, VERSION};
 use banger_protocol::tuning::Ulimit;
-use serde::de::DeserializeOwned;
 
 pub use command_line::CommandLine;
 
@@ -51,9 +51,9 @@ pub struct Settings {
     pub ulimits: BTreeMap<String, Ulimit>,
     /// The workload: entry point and command.
     pub argv: Vec<String>,
-    /// `User` of the image's config.
+    /// The user of the workload and of what `/exec` runs: `User` of the image's config, if nothing else was set.
     pub user: Option<String>,
-    /// `WorkingDir` of the image's config.
+    /// Their directory: `WorkingDir` of the image's config, if nothing else was set.
     pub directory: Option<String>,
     /// With which signal the workload is asked to end.
     pub stop_signal: i32,
@@ -70,7 +70,7 @@ pub struct Settings {
 /// What settings are made of, as it was found.
 #[derive(Clone, Debug, Default)]
 struct Found {
-    image: Option<image::Image>,
+    image: Runtime,
     guest: Option<Guest>,
     machine: Machine,
     line: CommandLine,
@@ -89,8 +89,7 @@ impl Settings {
     }
 
     fn merge(found: Found) -> Self {
-        let Found { image, guest, machine, line, mut problems } = found;
-        let image = image.and_then(|image| image.config).unwrap_or_default();
+        let Found { mut image, guest, machine, line, mut problems } = found;
         let guest = guest.unwrap_or_else(|| {
             problems
                 .push(format!("there is no usable {}: this was not made by `banger build --guest full`", paths::GUEST));
@@ -116,15 +115,16 @@ impl Settings {
         sysctls.extend(machine.sysctls);
         let mut ulimits = guest.ulimits;
         ulimits.extend(machine.ulimits);
-        let mut argv = image.entrypoint.unwrap_or_default();
-        argv.extend(machine.command.or(guest.command).or(image.cmd).unwrap_or_default());
+        image.replace(guest.entrypoint, guest.command);
+        image.replace(machine.entrypoint, machine.command);
+        let mut argv = image.command();
         if argv.len() > ARGUMENTS {
             problems.push(format!("the command has {} arguments, more than {ARGUMENTS}", argv.len()));
             argv.clear();
         }
-        let wanted = image.stop_signal.filter(|signal| !signal.is_empty());
+        let wanted = Some(image.stop_signal).filter(|signal| !signal.is_empty());
         let stop_signal = wanted.map_or(Some(libc::SIGTERM), |name| {
-            let signal = image::signal(&name);
+            let signal = signal::number(&name);
             if signal.is_none() {
                 problems.push(format!("StopSignal {name:?} is no signal: SIGTERM is used"));
             }
@@ -132,8 +132,9 @@ impl Settings {
         });
         let mut ssh_keys = guest.ssh_keys;
         ssh_keys.extend(machine.ssh_keys);
+        let is_set = |text: &String| !text.is_empty();
         Self {
-            boot: guest.boot,
+            boot: machine.boot.unwrap_or(guest.boot),
             hostname,
             network,
             ssh_keys,
@@ -142,8 +143,8 @@ impl Settings {
             sysctls,
             ulimits,
             argv,
-            user: image.user.filter(|user| !user.is_empty()),
-            directory: image.working_dir.filter(|directory| !directory.is_empty()),
+            user: Some(machine.user.or(guest.user).unwrap_or(image.user)).filter(is_set),
+            directory: Some(machine.directory.or(guest.directory).unwrap_or(image.working_dir)).filter(is_set),
             stop_signal: stop_signal.unwrap_or(libc::SIGTERM),
             hold: machine.hold || line.flag("banger.hold"),
             ports: machine.ports,
@@ -158,8 +159,10 @@ impl Found {
         let mut found = Self::default();
         let mut problems = Vec::new();
         let below = |path: &str| root.join(path.trim_start_matches('/'));
-        found.image = json(&below(paths::IMAGE), IMAGE_BYTES, &mut problems);
-        found.guest = json(&below(paths::GUEST), SETTINGS_BYTES as u64, &mut problems);
+        let image = parsed(&below(paths::IMAGE), IMAGE_BYTES, Runtime::of_config, &mut problems);
+        found.image = image.unwrap_or_default();
+        let guest = |content: &[u8]| serde_json::from_slice::<Guest>(content);
+        found.guest = parsed(&below(paths::GUEST), SETTINGS_BYTES as u64, guest, &mut problems);
         if let Some(version) = found.guest.as_ref().map(|guest| guest.version).filter(|&version| version != VERSION) {
             problems.push(format!("{} has version {version}, only {VERSION} is known", paths::GUEST));
             found.guest = None;
@@ -178,7 +181,12 @@ impl Found {
 }
 
 /// A file that may be missing.
-fn json<T: DeserializeOwned>(path: &Path, limit: u64, problems: &mut Vec<String>) -> Option<T> {
+fn parsed<T>(
+    path: &Path,
+    limit: u64,
+    parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+    problems: &mut Vec<String>,
+) -> Option<T> {
     let content = match file::read_at_most(path, limit) {
         Ok(content) => content,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
@@ -187,21 +195,23 @@ fn json<T: DeserializeOwned>(path: &Path, limit: u64, problems: &mut Vec<String>
             return None;
         }
     };
-    serde_json::from_slice(&content).map_err(|error| problems.push(format!("{}: {error}", path.display()))).ok()
+    parse(&content).map_err(|error| problems.push(format!("{}: {error}", path.display()))).ok()
 }
 
 /// What holds where the image does not say how it boots.
 fn without_guest() -> Guest {
-    let boot = Boot { mode: BootMode::Workload, why: format!("there is no {}", paths::GUEST), init: None };
     Guest {
         version: VERSION,
-        boot,
+        boot: Boot::workload(format!("there is no {}", paths::GUEST)),
         hostname: None,
         ssh_keys: Vec::new(),
         env: BTreeMap::new(),
         sysctls: BTreeMap::new(),
         ulimits: BTreeMap::new(),
+        entrypoint: None,
         command: None,
+        user: None,
+        directory: None,
         sshd: false,
     }
 }

@@ -81,9 +81,32 @@ fn what_is_set_later_goes_before_what_was_set_earlier() {
     );
     assert!(matches!(told.network.how, How::Static(..)));
     assert_eq!(told.ports, [80]);
+    assert_eq!((told.user.as_deref(), told.directory.as_deref()), (Some("app"), Some("/work")));
+    assert_eq!(told.boot.mode, BootMode::Workload);
     let line = Tree::new(&files("banger.hostname=line ip=dhcp banger.hold banger.wait=3"), Some(&machine)).settings();
     assert_eq!((line.hostname.as_deref(), line.network.how), (Some("line"), How::Dhcp));
     assert_eq!((line.hold, line.wait), (true, Some(Duration::from_secs(3))));
+}
+
+#[test]
+fn a_command_is_run_as_the_last_one_says_who_sets_it() {
+    let guest = r#"{"version":1,"boot":{"mode":"workload","why":"no init"},"entrypoint":["/built","-x"],"user":"built","directory":"/built"}"#;
+    let files = [(paths::IMAGE, IMAGE), (paths::GUEST, guest), ("/proc/cmdline", "")];
+    let built = Tree::new(&files, None).settings();
+    assert_eq!(built.argv, ["/built", "-x"], "the image's Cmd is not for another entrypoint");
+    assert_eq!((built.user.as_deref(), built.directory.as_deref()), (Some("built"), Some("/built")));
+    let boot: Boot = serde_json::from_str(r#"{"mode":"systemd","why":"told","init":"/lib/systemd/systemd"}"#).unwrap();
+    let machine = Machine {
+        boot: Some(boot.clone()),
+        entrypoint: Some(Vec::new()),
+        command: Some(vec!["told".into()]),
+        user: Some("0:44".into()),
+        directory: Some(String::new()),
+        ..Machine::default()
+    };
+    let told = Tree::new(&files, Some(&machine)).settings();
+    assert_eq!((told.argv, told.boot), (vec!["told".to_owned()], boot));
+    assert_eq!((told.user.as_deref(), told.directory), (Some("0:44"), None), "an empty directory is /");
 }
 
 #[test]

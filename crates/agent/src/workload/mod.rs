@@ -2,7 +2,7 @@
 
 mod output;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 pub use output::{Event, Output, Reader, Stream};
 
 use crate::console;
-use crate::launch::{Launch, LaunchError};
+use crate::launch::{self, Launch, LaunchError};
 use crate::namespace::{NamespaceHandle, Namespaces};
 use crate::state::State;
 use crate::stdio;
@@ -77,11 +77,7 @@ struct Started {
 
 fn start(state: &State) -> Result<Started, LaunchError> {
     let settings = state.settings();
-    let directory = settings.directory.as_deref();
-    if let Some(directory) = directory.filter(|directory| directory.starts_with('/')) {
-        // As others that run containers do: an image may name a directory that it does not have. Whether it is one now, is seen below.
-        let _ = fs::create_dir_all(directory);
-    }
+    let directory = launch::working_directory(settings);
     let namespaces = &Namespaces::new_where_known().unwrap_or_else(|| {
         state.problem("the kernel has no PID namespaces (CONFIG_PID_NS): the workload is not PID 1");
         Namespaces::Machine

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use banger_protocol::boot::Init;
 use clap::{ArgAction, ValueEnum};
 
 use crate::values::{self, Variable, Words};
@@ -61,12 +62,38 @@ pub(crate) struct GuestSettings {
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = values::ulimit, action = ArgAction::Append)]
     pub(crate) ulimit: Vec<values::Limit>,
 
+    /// Set variables that are in FILE, one NAME=VALUE a line; can be repeated
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    pub(crate) env_file: Vec<PathBuf>,
+
+    /// Entrypoint instead of the image's, without the image's Cmd; "" for none
+    ///
+    /// WORDS are as those of --cmd, which come after them.
+    #[arg(long, value_name = "WORDS", value_parser = values::entrypoint)]
+    pub(crate) entrypoint: Option<Words>,
+
     /// Command instead of the image's Cmd; its Entrypoint stays
     ///
     /// Words between spaces, or a JSON array of strings where a word has a space in it. No shell reads it: --cmd '["sh", "-c",
     /// "echo $HOME"]' names one.
     #[arg(long, value_name = "WORDS", value_parser = values::command)]
     pub(crate) cmd: Option<Words>,
+
+    /// User of the image's programs instead of the image's User: names, or numbers
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = values::guest_user)]
+    pub(crate) user: Option<String>,
+
+    /// Directory of the image's programs instead of the image's WorkingDir
+    #[arg(long, value_name = "DIR", value_parser = values::workdir)]
+    pub(crate) workdir: Option<String>,
+
+    /// Init that the image boots with: auto, systemd, openrc, none, or an absolute path in the image [default: auto]
+    ///
+    /// With auto, an image whose command is an init boots with it, and one whose command is any other program runs that, even if there
+    /// is an init besides. An image without a command, or with a shell alone, boots with the init that it has. none always runs the
+    /// image's command.
+    #[arg(long, value_name = "INIT", default_value_t, hide_default_value = true)]
+    pub(crate) init: Init,
 
     /// Have an SSH server installed at first boot, with the image's package manager; an image that has one uses its own
     #[arg(long)]

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use banger_protocol::boot::Init;
 use banger_vm::Forward;
 use clap::{ArgAction, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
@@ -10,13 +11,17 @@ use clap_complete::engine::ArgValueCompleter;
 use super::RegistryOptions;
 use crate::completion;
 use crate::run::amounts::{self, Growth};
-use crate::values::{self, Variable};
+use crate::values::{self, Passed, Words};
 
 const RUN_EXAMPLES: &str = "\
 With CMD, that is run in the machine, and its exit status is that of banger: 127 where it is not found, 126 where it \
-cannot be run, 128 and the number of a signal that ended it. The image's own command is not started then. Without CMD, \
-an image that has no init runs its own command, and its status is that of banger; any other gives a shell. What \
-goes wrong before has the exit codes of every command (`banger --help`).
+cannot be run, 128 and the number of a signal that ended it. The image's Entrypoint and Cmd are not started then; \
+--entrypoint names another program, with CMD as its arguments. Without CMD, an image that boots without an init runs \
+its own command, and its status is that of banger; any other gives a shell. What goes wrong before has the exit codes \
+of every command (`banger --help`).
+
+Whatever runs is the image's User, in its WorkingDir, with its Env, as in a container, unless --user, --workdir and \
+--env say otherwise. That holds for images with an init, too; with `-u root -w /` root administers the machine.
 
 When CMD or the command ends, the machine is switched off. Its directory stays, with its disk \
 (overlay.qcow2) and its console (serial.log), below ~/.local/state/banger/machines; --rm removes it.
@@ -28,8 +33,9 @@ Examples:
   banger pull nginx && banger run nginx-latest --port 8080:80
   banger run demo:
   banger run debian:bookworm -- sh -c 'cat /etc/os-release'
+  banger run debian:bookworm -u root -w / -- id
   banger run --rm disk.ext4
-  banger run --rm nginx --port 8080:80 --env NGINX_PORT=80
+  banger run --rm nginx --port 8080:80 -e NGINX_PORT=80
   banger run --rm disk.ext4 --kernel ./vmlinuz --modules ./modules --cpus 4 --memory 2G --disk-size +8G";
 
 #[derive(Debug, clap::Args)]
@@ -113,9 +119,37 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", action = ArgAction::Append, help_heading = "Guest")]
     pub(crate) ssh_key: Vec<PathBuf>,
 
-    /// Set a variable of the environment, on top of the image's; can be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable, action = ArgAction::Append, help_heading = "Guest")]
-    pub(crate) env: Vec<Variable>,
+    /// Set a variable of the environment, on top of the image's, or pass the one of this name; can be repeated
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = values::passed_variable, action = ArgAction::Append, help_heading = "Guest")]
+    pub(crate) env: Vec<Passed>,
+
+    /// Set variables that are in FILE, one NAME=VALUE or NAME a line; can be repeated
+    #[arg(long, value_name = "FILE", action = ArgAction::Append, help_heading = "Guest")]
+    pub(crate) env_file: Vec<PathBuf>,
+
+    /// User to run as instead of the image's User: names, or numbers
+    #[arg(short, long, value_name = "USER[:GROUP]", value_parser = values::guest_user, help_heading = "Guest")]
+    pub(crate) user: Option<String>,
+
+    /// Directory to run in instead of the image's WorkingDir; made where it is missing
+    #[arg(short, long, value_name = "DIR", value_parser = values::workdir, help_heading = "Guest")]
+    pub(crate) workdir: Option<String>,
+
+    /// Program to run in the machine, with CMD as its arguments; "" for CMD alone
+    ///
+    /// Words between spaces, or a JSON array of strings.
+    #[arg(long, value_name = "WORDS", value_parser = values::entrypoint, help_heading = "Guest")]
+    pub(crate) entrypoint: Option<Words>,
+
+    /// Arguments for the image's Entrypoint instead of its Cmd, where the machine runs that
+    #[arg(long, value_name = "WORDS", value_parser = values::command, conflicts_with_all = ["command", "entrypoint"], help_heading = "Guest")]
+    pub(crate) cmd: Option<Words>,
+
+    /// Init to boot with: auto, systemd, openrc, none, or an absolute path in the image [default: auto]
+    ///
+    /// An image that was built before boots as it was built for, with auto; `banger build --help` has the rules.
+    #[arg(long, value_name = "INIT", default_value_t, hide_default_value = true, help_heading = "Guest")]
+    pub(crate) init: Init,
 
     /// Set a kernel setting at boot, such as net.core.somaxconn=1024 (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = values::sysctl, action = ArgAction::Append, help_heading = "Guest")]

@@ -9,6 +9,7 @@ use banger_api::image::{BuildOptions, PullImage};
 use banger_oci::source::Input;
 use banger_oci::{Reference, Source};
 use banger_operations::source::Origin;
+use banger_protocol::boot::Init;
 
 use super::{absolute, kernel, refresh, summarise};
 use crate::access;
@@ -70,7 +71,11 @@ fn build(pull: &PullArgs) -> Result<BuildOptions, Failure> {
         env: settings.env.into_iter().collect(),
         sysctls: settings.sysctls,
         ulimits: settings.ulimits.into_iter().map(|(name, limit)| (name, limit.to_string())).collect(),
+        entrypoint: settings.entrypoint,
         command: settings.command,
+        user: settings.user,
+        directory: settings.directory,
+        init: Some(settings.init).filter(|init| *init != Init::Auto).map(|init| init.to_string()),
         sshd: settings.sshd,
     })
 }

@@ -8,17 +8,19 @@ use std::sync::Arc;
 
 use banger_api::{ErrorKind, Observer, Problem};
 use banger_config::Directories;
-use banger_ext4::read::{LastLink, Reader};
+use banger_ext4::read::Reader;
 use banger_operations::hints::{self, Asked};
 use banger_operations::problem::of_store;
 use banger_operations::source::Origin;
-use banger_protocol::paths::AGENT;
+use banger_protocol::boot::{Boot, Init};
 use banger_rootfs::Options;
 use banger_store::{Shared, Store, completion};
 use banger_vm::Directory;
 
+use super::contents::{Contents, SHELL};
 use super::missing;
 use crate::args::{Pull, Run};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::{Shown, Task};
 use crate::registry;
@@ -26,12 +28,6 @@ use crate::source::{self, Request};
 
 /// Where the superblock has its magic number, and what that is (`s_magic`).
 const MAGIC: (u64, [u8; 2]) = (1024 + 0x38, [0x53, 0xef]);
-/// The users of a guest.
-const PASSWD: &[u8] = b"/etc/passwd";
-/// Bytes that are read of it.
-const PASSWD_BYTES: u64 = 1 << 20;
-/// What each image with a shell has.
-const SHELL: &str = "/bin/sh";
 
 /// An image that can be booted.
 #[derive(Debug)]
@@ -41,8 +37,10 @@ pub(super) struct Image {
     pub(super) size: u64,
     /// Whether there is an agent in it.
     pub(super) has_agent: bool,
-    /// The shell of its root user.
+    /// The shell of the user that its programs run as.
     pub(super) shell: String,
+    /// How it is to boot, if not as it was built for.
+    pub(super) boot: Option<Boot>,
 }
 
 /// Where the image is that was asked for.
@@ -156,10 +154,20 @@ impl Place {
         let file = File::open(&path).map_err(|error| Failure::file("open", &path, &error))?;
         let size = file.metadata().map_err(|error| Failure::file("read", &path, &error))?.len();
         // What cannot be read here, the guest's kernel will judge: it may know more of ext4 than we do.
-        let reader = Reader::open(file).ok();
-        let has_agent = reader.as_ref().is_none_or(|reader| reader.lookup(AGENT.as_bytes(), LastLink::Follow).is_ok());
-        let shell = reader.and_then(|reader| shell(&reader)).unwrap_or_else(|| SHELL.to_owned());
-        Ok(Image { path, size, has_agent, shell })
+        let contents = Reader::open(file).ok().map(Contents);
+        let boot = match (&contents, self) {
+            // The init was chosen when it was built.
+            (_, Self::Source(_)) => None,
+            (Some(contents), _) => contents.boot(&run.init)?,
+            (None, _) if run.init == Init::Auto => None,
+            (None, _) => {
+                let what = format!("cannot read the image {path:?}, so its init cannot be chosen");
+                return Err(Failure::new(Exit::Other, what).hint("leave out --init"));
+            }
+        };
+        let has_agent = contents.as_ref().is_none_or(Contents::has_agent);
+        let shell = contents.map_or_else(|| SHELL.to_owned(), |contents| contents.shell(run.user.as_deref()));
+        Ok(Image { path, size, has_agent, shell, boot })
     }
 }
 
@@ -169,7 +177,7 @@ fn build(run: &Run, directory: &Directory) -> Result<PathBuf, Failure> {
     options.sync = false;
     options.jobs = run.registry.jobs.unwrap_or(options.jobs);
     options.zstd_window = registry::zstd_window(&run.registry)?.unwrap_or(options.zstd_window);
-    options.guest = Some(banger_guest::Options::default());
+    options.guest = Some(banger_guest::Options { init: run.init.clone(), ..banger_guest::Options::default() });
     let progress = Arc::new(Shown::new(Task::Build, run.quiet));
     let request = Request { source: &run.source, platform: None, registry: &run.registry };
     source::build(&request, &options, &progress)?;
@@ -190,42 +198,9 @@ fn is_image(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// The shell of the user whose number is 0 (passwd(5)).
-fn shell(reader: &Reader<File>) -> Option<String> {
-    let inode = reader.lookup(PASSWD, LastLink::Follow).ok()?;
-    if reader.stat(inode).ok()?.size > PASSWD_BYTES {
-        return None;
-    }
-    let mut text = Vec::new();
-    reader.copy_to(inode, &mut text).ok()?;
-    of_root(std::str::from_utf8(&text).ok()?).filter(|shell| {
-        // One that is not there is of no use.
-        reader.lookup(shell.as_bytes(), LastLink::Follow).is_ok()
-    })
-}
-
-fn of_root(passwd: &str) -> Option<String> {
-    let root =
-        passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.get(2) == Some(&"0"))?;
-    root.get(6).filter(|shell| shell.starts_with('/')).map(|shell| (*shell).to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_shell_is_that_of_the_first_root() {
-        for (passwd, shell) in [
-            ("root:x:0:0:root:/root:/bin/bash\n", Some("/bin/bash")),
-            ("a:x:1:0::/:/bin/a\ntoor:x:0:0::/root:/bin/ash\nroot:x:0:0::/root:/bin/bash\n", Some("/bin/ash")),
-            ("root:x:0:0:root:/root:\n", None),
-            ("root:x:0:0:root:/root\n", None),
-            ("", None),
-        ] {
-            assert_eq!(of_root(passwd).as_deref(), shell, "{passwd}");
-        }
-    }
 
     #[test]
     fn images_are_known_by_their_magic_number() {

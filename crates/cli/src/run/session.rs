@@ -33,10 +33,10 @@ pub(super) enum Wish {
 
 /// The command that was asked for; or the image's own; or a shell, where an init is all there is.
 pub(super) fn wish(run: &Run, image: &Image, health: &Health) -> Result<Wish, Failure> {
-    if !run.command.is_empty() {
+    if let Some(argv) = super::argv(run) {
         // Where the agent runs commands, it is in the place of the image's own.
         let init = health.boot.mode == BootMode::Workload;
-        return Ok(Wish::Command(Exec { init, ..exec(run.command.clone()) }));
+        return Ok(Wish::Command(Exec { init, ..exec(argv) }));
     }
     match &health.workload {
         Some(Workload::Failed { error }) => {

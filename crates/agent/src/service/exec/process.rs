@@ -16,7 +16,7 @@ use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, SpecialCodeIndex, Winsize, tcgetattr, tcgetpgrp, tcsetwinsize};
 
 use crate::insist;
-use crate::launch::{Launch, LaunchError};
+use crate::launch::{self, Launch, LaunchError};
 use crate::namespace::{NamespaceHandle, Namespaces};
 use crate::service::connection::wait;
 use crate::service::http::Trouble;
@@ -56,14 +56,16 @@ pub(super) enum Streams {
 }
 
 impl Process {
-    /// Starts a command, whose variables are on top of the workload's.
+    /// Starts a command. What it does not say is as the image and the machine have it.
     pub(super) fn start(state: &Arc<State>, exec: &Exec) -> Result<Self, Trouble> {
-        let mut env = state.settings().env.clone();
+        let settings = state.settings();
+        let mut env = settings.env.clone();
         if exec.terminal.is_some() {
             env.insert("TERM".to_owned(), TERM.to_owned());
         }
         env.extend(exec.env.clone());
-        let (user, directory) = (exec.user.as_deref(), exec.directory.as_deref());
+        let user = exec.user.as_deref().or(settings.user.as_deref());
+        let directory = exec.directory.as_deref().or_else(|| launch::working_directory(settings));
         let session = if exec.terminal.is_some() { Session::Terminal } else { Session::New };
         let own = exec.init.then(Namespaces::new_where_known).flatten();
         let namespaces = &own.unwrap_or_else(|| state.namespaces());

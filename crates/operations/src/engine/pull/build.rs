@@ -10,6 +10,7 @@ use banger_api::image::{BuildOptions, PullImage};
 use banger_api::{ErrorKind, Observer, Problem, Result, time};
 use banger_distribution::Artifact;
 use banger_oci::{Digest, Image, Platform};
+use banger_protocol::boot::{Init, InitError};
 use banger_protocol::tuning::{Ulimit, check_sysctl};
 use banger_registry::Registry;
 use banger_rootfs::{Options, Report};
@@ -239,7 +240,11 @@ fn options(request: &PullImage, kernel: Option<&Chosen>, directory: &Path) -> Re
             env: build.env.clone(),
             sysctls: build.sysctls.clone(),
             ulimits: ulimits(build)?,
+            entrypoint: build.entrypoint.clone(),
             command: build.command.clone(),
+            user: build.user.clone(),
+            directory: build.directory.clone(),
+            init: init(build)?,
             sshd: build.sshd,
         });
     }
@@ -260,6 +265,15 @@ fn ulimits(build: &BuildOptions) -> Result<BTreeMap<String, Ulimit>> {
         Ok((name.clone(), limit))
     });
     limits.collect()
+}
+
+/// The init that is wanted.
+pub(super) fn init(build: &BuildOptions) -> Result<Init> {
+    let init = build.init.as_deref().map(str::parse).transpose();
+    let init = init.map_err(|error: InitError| {
+        Problem::new(ErrorKind::Usage, format!("init {:?}: {error}", build.init.as_deref().unwrap_or_default()))
+    });
+    init.map(Option::unwrap_or_default)
 }
 
 /// Puts beside the root file system what belongs to it, and publishes it all.

@@ -41,6 +41,7 @@ pub(super) const CONFIG: &str = "config.json";
 pub(super) fn pull(engine: &Engine, request: &PullImage, observer: &Arc<dyn Observer>) -> Result<Image> {
     let platform = request.platform.as_deref().map(str::parse::<Platform>).transpose();
     let platform = platform.map_err(|error| Problem::of(ErrorKind::Usage, &error))?;
+    build::init(&request.build)?;
     step(observer, Step::Resolve, &request.source);
     let wanted = find::find(engine, request, platform.as_ref(), observer)?;
     let name = name_of(request, &wanted)?;

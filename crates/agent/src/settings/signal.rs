@@ -1,38 +1,7 @@
-//! Of the image's config (image specification, config.md) what concerns a guest.
-
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-
-/// Of an image's config what concerns a guest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(super) struct Image {
-    #[serde(default)]
-    pub(super) config: Option<Config>,
-}
-
-/// `config` in it. Every field may be missing or null.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub(super) struct Config {
-    pub(super) env: Option<Vec<String>>,
-    pub(super) entrypoint: Option<Vec<String>>,
-    pub(super) cmd: Option<Vec<String>>,
-    pub(super) working_dir: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) stop_signal: Option<String>,
-}
-
-impl Config {
-    /// Its variables; what has no `=` is none.
-    pub(super) fn variables(&self) -> BTreeMap<String, String> {
-        let variables = self.env.iter().flatten().filter_map(|variable| variable.split_once('='));
-        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    }
-}
+//! `StopSignal` of the image's config (image specification, config.md).
 
 /// The number of `StopSignal`: `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3`, `RTMAX-1`.
-pub(super) fn signal(text: &str) -> Option<i32> {
+pub(super) fn number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {
         return (1..=RTMAX).contains(&number).then_some(number);
     }
@@ -108,21 +77,7 @@ mod tests {
             ("SIGNONE", None),
             ("", None),
         ] {
-            assert_eq!(signal(text), expected, "{text}");
+            assert_eq!(number(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn a_config_may_have_nothing_or_nulls() {
-        for text in ["{}", r#"{"config":null}"#, r#"{"config":{"Env":null,"Cmd":null,"Other":1}}"#] {
-            let image: Image = serde_json::from_str(text).unwrap();
-            assert_eq!(image.config.unwrap_or_default(), Config::default());
-        }
-        let text = r#"{"config":{"Env":["A=1","A=2","B=x=y","C","PATH="],"StopSignal":"SIGINT"}}"#;
-        let image: Image = serde_json::from_str(text).unwrap();
-        let variables: Vec<_> = image.config.unwrap().variables().into_iter().collect();
-        let expected =
-            [("A", "2"), ("B", "x=y"), ("PATH", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(variables, expected);
     }
 }
