@@ -117,7 +117,7 @@ fn an_entrypoint_prepares_what_its_init_boots() {
     assert_eq!(report.0["boot"]["mode"], "init", "{}", report.0["boot"]);
     assert_eq!(report.0["boot"]["why"], "the command /prepare.sh /sbin/init starts /bin/busybox");
     let script = "echo prepared $(cat /prepared); echo init $(cat /proc/1/comm); echo ids $(id -u)";
-    let run = machines.run(args![image, "--rm", "-w", "/", "--", "sh", "-c", script]).expect(0);
+    let run = machines.run(args![image, "--rm", "--", "sh", "-c", script]).expect(0);
     let out = run.stdout();
     // Process 1, with the image's variables, but not in a container.
     assert_eq!(value(&out, "prepared"), "1 green /tmp/work", "{run}");
