@@ -11,7 +11,7 @@ use clap_complete::engine::ArgValueCompleter;
 use super::RegistryOptions;
 use crate::completion;
 use crate::run::amounts::{self, Growth};
-use crate::values::{self, Passed, Words};
+use crate::values::{self, Passed, Variable, Words};
 
 const RUN_EXAMPLES: &str = "\
 With CMD, that is run in the machine, and its exit status is that of banger: 127 where it is not found, 126 where it \
