@@ -27,8 +27,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("stat", &[]),
     ("df", &[]),
     ("prune", &[]),
+    ("purge", &[]),
     ("info", &[]),
     ("job", &["ls", "show", "watch", "cancel"]),
+    ("daemon", &["stop"]),
     ("doctor", &[]),
     ("completion", &[]),
 ];

@@ -29,15 +29,9 @@ const STAT_BLOCK: u64 = 512;
 /// The database in the root.
 const DATABASE: &str = "banger.db";
 /// Files that banger makes in the root.
-const FILES: [&str; 7] = [
-    DATABASE,
-    "banger.db-wal",
-    "banger.db-shm",
-    "banger.db-journal",
-    "bangerd.log",
-    "bangerd.sock",
-    "bangerd.sock.lock",
-];
+const FILES: [&str; 5] = [DATABASE, "banger.db-wal", "banger.db-shm", "banger.db-journal", "bangerd.log"];
+/// Endings of the daemon's socket, and of the locks beside it.
+const SOCKETS: [&str; 3] = ["", ".lock", ".start"];
 /// Directories that banger makes in the root, and that are empty when everything in them is removed.
 const DIRECTORIES: [&str; 4] = ["images", "kernels", "machines", "reserved"];
 
@@ -135,6 +129,11 @@ fn remove(places: &Places) -> Result<(), Failure> {
     }
     for name in FILES {
         remove_file(&places.root.join(name))?;
+    }
+    for ending in SOCKETS {
+        let mut path = places.socket.clone().into_os_string();
+        path.push(ending);
+        remove_file(Path::new(&path))?;
     }
     for name in DIRECTORIES {
         remove_directory(&places.root.join(name))?;
