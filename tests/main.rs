@@ -22,6 +22,8 @@ mod corpus;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod docker_habits;
+#[cfg(test)]
 mod exit_codes;
 #[cfg(test)]
 mod guest;

@@ -7,6 +7,7 @@ mod container;
 mod first_boot;
 mod inits;
 mod next;
+mod stress;
 mod systemd;
 mod terminal;
 mod workload;

@@ -9,8 +9,10 @@ use crate::args;
 use crate::judges;
 use crate::support::corpus::repository;
 use crate::support::image::build;
+use crate::support::judge::find;
+use crate::support::machine::free_port;
 use crate::support::program::source;
-use crate::support::{Corpus, Machines};
+use crate::support::{Corpus, Layout, Machines, Tar};
 
 #[test]
 fn streams_and_status_pass_through() {
@@ -27,6 +29,68 @@ fn streams_and_status_pass_through() {
     assert!(ended.stdout == text, "what came back is not what was sent");
     assert!(ended.stderr.contains("to stderr\n"), "{}", ended.stderr);
     assert_eq!(machines.directories(), Vec::<std::path::PathBuf>::new(), "--rm leaves nothing");
+}
+
+/// As `docker run -it` would; and what is said before it: how long it takes, what runs, where it is and how to end it.
+#[test]
+fn a_shell_that_is_the_images_command_gets_the_terminal() {
+    judges!("python3", "busybox");
+    let Some(machines) = Machines::without_vsock() else { return };
+    let busybox = std::fs::read(find("busybox").unwrap()).unwrap();
+    let config = json!({
+        "Cmd": ["/bin/busybox", "sh"], "Env": ["PS1=> "], "WorkingDir": "/tmp", "ExposedPorts": { "80/tcp": {}, "443/tcp": {} },
+    });
+    let files = Tar::new().directory("tmp", 0o1777).entry("bin/busybox", b'0', 0o755, "", &busybox);
+    let layout = Layout::of_config(machines.path("layout"), json!({ "config": config }), [files]);
+    let forward = format!("{}:80", free_port());
+    let mut shell = machines.command(args!["--rm", "--port", &forward, source("oci", layout.path())]);
+    shell.env("TERM", "xterm");
+    let forwarded = format!("127.0.0.1:{} leads to port 80/tcp of the guest", forward.trim_end_matches(":80"));
+    let (status, said) = at_terminal(
+        &machines,
+        &shell,
+        &[
+            json!({ "expect": "booting, " }),
+            json!({ "expect": ": runs /bin/busybox sh (the image has no init)" }),
+            json!({ "expect": forwarded }),
+            json!({ "expect": "port 443/tcp is exposed and not forwarded: --port 8443:443 forwards it" }),
+            json!({ "expect": "the machine ends with this shell: exit, or Ctrl-D" }),
+            json!({ "expect": "> " }),
+            json!({ "send": "busybox tty; pwd\n" }),
+            json!({ "expect": "/dev/pts/" }),
+            json!({ "expect": "/tmp" }),
+            // An emulated kernel must not check its timer.
+            json!({ "send": "/bin/busybox grep -o no_timer_check /proc/cmdline; echo found $?\n" }),
+            json!({ "expect": if emulated(&machines) { "found 0" } else { "found 1" } }),
+            json!({ "send": "exit 4\n" }),
+        ],
+    );
+    assert_eq!(status, Some(4), "{said}");
+}
+
+/// Whether machines are emulated here.
+fn emulated(machines: &Machines) -> bool {
+    let checks = machines.banger(["doctor", "--json"]).stdout();
+    let kvm = checks.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    kvm.into_iter().find(|check| check["name"] == "KVM").unwrap()["state"] != "ok"
+}
+
+/// Runs a command on a terminal: its exit status, and what was seen.
+fn at_terminal(machines: &Machines, command: &Command, steps: &[serde_json::Value]) -> (Option<i32>, String) {
+    let _permit = machines.permit();
+    let mut terminal = Command::new("python3");
+    terminal.arg(repository().join("tests/guest/terminal.py")).arg(command.get_program()).args(command.get_args());
+    let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    terminal.env_clear().envs(environment).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = terminal.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for step in steps {
+        writeln!(stdin, "{step}").unwrap();
+    }
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), said)
 }
 
 #[test]
@@ -58,19 +122,7 @@ fn a_terminal_is_a_terminal() {
         json!({ "expect": "status 130" }),
         json!({ "send": "exit 9\n" }),
     ];
-    let _permit = machines.permit();
-    let mut terminal = Command::new("python3");
-    terminal.arg(repository().join("tests/guest/terminal.py")).arg(shell.get_program()).args(shell.get_args());
-    let environment = shell.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    terminal.env_clear().envs(environment).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = terminal.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    for step in &steps {
-        writeln!(stdin, "{step}").unwrap();
-    }
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(9), "{said}");
+    let (status, said) = at_terminal(&machines, &shell, &steps);
+    assert_eq!(status, Some(9), "{said}");
     assert!(std::fs::read(&image).unwrap() == before, "the image file was written to");
 }

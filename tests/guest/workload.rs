@@ -23,6 +23,8 @@ fn scratch_runs_its_command_as_its_config_says() {
     assert_eq!(value(&out, "pid"), "1");
     assert_eq!(value(&out, "orphan"), "adopted");
     assert_eq!(run.stderr().matches("this goes to standard error").count(), 1, "{run}");
+    assert!(run.stderr().contains(": runs /report 7 (the image has no init)\n"), "{run}");
+    assert!(run.stderr().contains("\nCtrl-C ends it\n"), "{run}");
     assert!(!out.contains("standard error"), "{run}");
     assert!(machines.serial_log().contains("banger: workload exited with status 7"), "{}", machines.serial_log());
     machines.disk_is_clean();

@@ -6,12 +6,14 @@
 mod checks;
 mod host;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::args::{Doctor, ServiceOptions};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{print, print_each, say};
 use crate::text::Line;
@@ -44,6 +46,22 @@ enum State {
     Warning,
     /// Images cannot be made or started without it.
     Missing,
+}
+
+/// Why KVM does not work here, where it does not: in the words of `banger doctor`.
+pub(crate) fn without_kvm(qemu: &Path) -> Option<Failure> {
+    let kvm = host::kvm(Some(qemu));
+    // The guest that tries it is one for x86: on another architecture only a machine can tell.
+    if kvm == host::Kvm::Broken && !cfg!(target_arch = "x86_64") {
+        return None;
+    }
+    let check = checks::kvm(&kvm);
+    if check.state == State::Ok {
+        return None;
+    }
+    let failure = Failure::new(Exit::Other, format!("KVM does not work here: {}", check.found));
+    let failure = check.remedies.into_iter().fold(failure, Failure::hint);
+    Some(failure.hint("without --accel kvm, banger emulates the machine where KVM does not work"))
 }
 
 pub(crate) fn run(doctor: &Doctor, options: &ServiceOptions) -> Result<ExitCode, Failure> {

@@ -57,16 +57,17 @@ fn run() -> Result<ExitCode, Failure> {
     if completion::answer()? {
         return Ok(ExitCode::SUCCESS);
     }
-    let parsed = Args::command().try_get_matches().and_then(|matches| {
+    let arguments = usage::with_help(std::env::args_os().collect());
+    let parsed = Args::command().try_get_matches_from(&arguments).and_then(|matches| {
         failure::write_json(usage::is_json(&matches));
         Args::from_arg_matches(&matches)
     });
     let args = match parsed {
         Ok(args) => args,
         Err(error) => {
-            failure::write_json(usage::asks_json(std::env::args_os()));
-            anstream::ColorChoice::from(usage::color(std::env::args_os())).write_global();
-            return usage::answer(&error).map(|()| ExitCode::SUCCESS);
+            failure::write_json(usage::asks_json(&arguments));
+            anstream::ColorChoice::from(usage::color(&arguments)).write_global();
+            return usage::answer(&error, &arguments).map(|()| ExitCode::SUCCESS);
         }
     };
     anstream::ColorChoice::from(args.color).write_global();

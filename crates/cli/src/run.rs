@@ -1,6 +1,8 @@
 //! `banger run`: an image becomes a machine that runs here, as long as somebody uses it.
 
+mod about;
 pub(crate) mod amounts;
+mod booting;
 mod contents;
 mod failures;
 mod image;
@@ -12,6 +14,8 @@ mod timings;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc::channel;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use banger_config::Directories;
@@ -26,6 +30,7 @@ use self::kernel::{Chosen, Search};
 use self::session::Wish;
 use self::timings::Timings;
 use crate::args::{Accel, Run, ServiceOptions, Way};
+use crate::doctor;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::guest::{authorized_keys, pairs, ulimits, variables};
@@ -35,8 +40,8 @@ use crate::text::{Bytes, Line, counted};
 /// How many seconds a workload that has ended waits for us to ask how: much more than we need on the busiest host. The machine ends with this
 /// process anyway.
 const WAIT: u64 = 600;
-/// How long a guest may take to switch itself off.
-const STOP: Duration = Duration::from_secs(90);
+/// How long a guest may take to switch itself off, by emulation on a busy host.
+const STOP: Duration = Duration::from_secs(180);
 
 /// Boots a machine, attaches to it, and says how what ran in it ended.
 pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failure> {
@@ -48,6 +53,14 @@ pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failu
     let directories = Directories::of_process(options.root.as_deref())?;
     let place = Place::find(run, &directories)?;
     let qemu = qemu::program().map_err(|error| failures::of(&error))?;
+    if run.accel == Accel::Kvm
+        && let Some(failure) = doctor::without_kvm(&qemu)
+    {
+        return Err(failure);
+    }
+    for forward in &run.port {
+        forward.check().map_err(|error| failures::of(&error))?;
+    }
     let search = Search { run, options, directories: &directories, own: place.kernel() };
     let chosen = match search.find()? {
         Some(chosen) => chosen,
@@ -71,6 +84,8 @@ pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failu
             .hint("build it without --guest none")
             .hint("--console shows what it says when it boots"));
     }
+    let is_at_terminal = session::is_at_terminal(run, &image);
+    settings.hold |= is_at_terminal;
     let accelerator = match run.accel {
         Accel::Auto => Accelerator::best(&qemu),
         Accel::Kvm => Accelerator::Kvm,
@@ -86,7 +101,7 @@ pub(crate) fn run(run: &Run, options: &ServiceOptions) -> Result<ExitCode, Failu
         kernel: chosen.kernel.image.clone(),
         initrd,
         init: image.has_agent.then(|| AGENT.to_owned()),
-        wait: argv(run).is_none().then_some(WAIT),
+        wait: (!settings.hold).then_some(WAIT),
         append: run.append.clone(),
         disk_size: disk_size(run, &image)?,
         image: image.path.clone(),
@@ -131,7 +146,17 @@ fn attend(
             return Ok(ExitCode::SUCCESS);
         }
         let limit = Duration::from_secs(run.boot_timeout);
-        let ready = machine.wait_ready(limit, &|| interrupts.signal().is_none());
+        let ready = {
+            let (over, is_over) = channel::<()>();
+            let console = machine.serial_log();
+            let is_shown = !run.quiet && !run.console && booting::can_be_shown();
+            let shows = is_shown.then(|| scope.spawn(move || booting::show(&console, &is_over)));
+            let ready = machine.wait_ready(limit, &|| interrupts.signal().is_none());
+            drop(over);
+            // What it has shown is gone before anything else is.
+            drop(shows.map(ScopedJoinHandle::join));
+            ready
+        };
         let health = match (ready, interrupts.signal()) {
             (Err(_), Some(signal)) => return Ok(interrupts::status(signal)),
             (ready, _) => ready.map_err(|error| failures::of(&error))?,
@@ -140,11 +165,17 @@ fn attend(
         if let Some(file) = &run.timings {
             timings.write(file)?;
         }
-        tell(run, &format!("ready in {:.1} s: {}, {}", timings.total(), health.boot.mode, health.boot.why));
+        tell(run, &format!("ready in {:.1} s: {}", timings.total(), session::doing(run, image, &health)));
         for problem in &health.problems {
             tell(run, &format!("warning: {problem}"));
         }
         let wish = session::wish(run, image, &health)?;
+        for line in image.about.ports(&run.port) {
+            tell(run, &line);
+        }
+        if let Some(ending) = session::ending(run, image, &wish) {
+            tell(run, ending);
+        }
         let (status, _line) = session::attach(machine, &wish, interrupts);
         // What was told to the command was not told to us.
         interrupts.forget();

@@ -378,7 +378,11 @@ fn with_image(source: &Source, image: &str) -> String {
 /// What was perhaps meant by a path.
 fn guess(path: &Path) -> Option<String> {
     let shown = path.display();
-    if path.is_dir() {
+    let is_context = ["Dockerfile", "Containerfile"].iter().any(|name| path.join(name).exists());
+    if path.is_dir() && (is_context || path == Path::new(".")) && !path.join("oci-layout").exists() {
+        let save = "`docker build -t app . && docker save app -o app.tar`";
+        Some(format!("banger reads images, not Dockerfiles: {save}, then docker-archive:app.tar is a source"))
+    } else if path.is_dir() {
         Some(format!("there is such a path: perhaps oci:{shown}"))
     } else if path.is_file() {
         Some(format!("there is such a path: perhaps oci-archive:{shown}, docker-archive:{shown} or tar:{shown}"))

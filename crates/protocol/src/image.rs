@@ -26,6 +26,8 @@ pub struct Runtime {
     pub working_dir: String,
     /// `StopSignal`
     pub stop_signal: String,
+    /// The names of `ExposedPorts`: `80/tcp`.
+    pub exposed_ports: Vec<String>,
 }
 
 impl Runtime {
@@ -88,6 +90,10 @@ impl<'de> Visitor<'de> for RuntimeVisitor {
                 "user" => runtime.user = text(&mut map)?,
                 "workingdir" => runtime.working_dir = text(&mut map)?,
                 "stopsignal" => runtime.stop_signal = text(&mut map)?,
+                "exposedports" => {
+                    let ports = map.next_value::<Option<BTreeMap<String, IgnoredAny>>>()?.unwrap_or_default();
+                    runtime.exposed_ports = ports.into_keys().collect();
+                }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }

@@ -1,11 +1,13 @@
 //! What can go wrong with a machine.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use banger_error::ErrorKind;
 
 use crate::client::ClientError;
+use crate::trouble::Trouble;
 
 /// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -68,6 +70,22 @@ pub enum Error {
         /// The last that it said.
         words: String,
     },
+    /// A port of the host cannot be forwarded.
+    #[error("cannot forward {address}")]
+    Port {
+        /// The address and the port.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// QEMU did not start the machine.
+    #[error("{trouble}; QEMU says: {words}")]
+    Qemu {
+        /// Why, as far as it is known what QEMU means.
+        trouble: Trouble,
+        /// The last lines of what it said.
+        words: String,
+    },
     /// The machine stopped before its agent answered.
     #[error("the machine stopped before it was ready ({status}){}", said(words))]
     Stopped {
@@ -103,6 +121,7 @@ impl Error {
             Self::Io { source, .. } | Self::Modules(banger_kmod::Error::Io { source, .. }) => source.into(),
             Self::NoProgram { .. } | Self::NoKernel { .. } => ErrorKind::NotFound,
             Self::DiskSize { .. } => ErrorKind::Usage,
+            Self::Qemu { trouble: Trouble::Space, .. } => ErrorKind::NoSpace,
             Self::Overlay(error) => error.kind(),
             _ => ErrorKind::Other,
         }

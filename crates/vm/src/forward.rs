@@ -1,8 +1,10 @@
 //! Ports of the host that lead to ports of the guest.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::str::FromStr;
+
+use crate::error::{Error, Result as Checked};
 
 /// `[ADDRESS:]HOST:GUEST[/udp]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,26 @@ impl FromStr for Forward {
     }
 }
 
+impl Forward {
+    /// The host's side.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.host)
+    }
+
+    /// Whether the host's port can be had now: QEMU itself does not say why it cannot.
+    ///
+    /// # Errors
+    /// [`Error::Port`], with the reason.
+    pub fn check(&self) -> Checked<()> {
+        let address = self.address();
+        let bound = match self.protocol {
+            Protocol::Tcp => TcpListener::bind(address).map(drop),
+            Protocol::Udp => UdpSocket::bind(address).map(drop),
+        };
+        bound.map_err(|source| Error::Port { address, source })
+    }
+}
+
 /// Port 0 is nobody's.
 fn port(text: &str) -> Result<u16, ForwardError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -102,5 +124,15 @@ mod tests {
         {
             assert!(text.parse::<Forward>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_seen() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let forward: Forward = format!("{}:80", taken.local_addr().unwrap().port()).parse().unwrap();
+        let Err(Error::Port { address, source }) = forward.check() else { panic!("it is taken") };
+        assert_eq!((address, source.kind()), (taken.local_addr().unwrap(), std::io::ErrorKind::AddrInUse));
+        drop(taken);
+        forward.check().unwrap();
     }
 }

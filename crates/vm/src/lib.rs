@@ -4,7 +4,7 @@
 //! - [`accel`]: whether KVM works; [`vsock`]: how the host reaches the agent; [`forward`]: ports
 //! - [`qemu`]: the command line
 //! - [`directory`]: what a machine has on the host; [`machine`]: its life
-//! - [`log`]: its serial console
+//! - [`log`]: its serial console; [`trouble`]: what QEMU means when it does not start
 //! - [`client`]: the conversation with its agent
 
 pub mod accel;
@@ -19,6 +19,7 @@ mod limits;
 pub mod log;
 pub mod machine;
 pub mod qemu;
+pub mod trouble;
 pub mod vsock;
 
 pub use self::accel::Accelerator;
@@ -27,5 +28,6 @@ pub use self::error::{Error, Result};
 pub use self::forward::Forward;
 pub use self::kernel::Kernel;
 pub use self::machine::{Machine, Spec};
+pub use self::trouble::Trouble;
 pub use self::vsock::Channel;
 pub use banger_error::ErrorKind;

@@ -15,6 +15,13 @@ pub(crate) fn tail(path: &Path) -> String {
     last_bytes(path).map(|bytes| last_lines(&bytes)).unwrap_or_default()
 }
 
+/// The last line of a log that is not empty; nothing where there is none.
+pub fn last_line(path: &Path) -> String {
+    let bytes = last_bytes(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
 fn last_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -61,6 +68,10 @@ mod tests {
         assert!(last_lines(text.as_bytes()).ends_with("line 99"));
         assert_eq!(last_lines(b"\xff\n\n"), "\u{fffd}");
         assert_eq!(tail(Path::new("/no/such")), "");
+        assert_eq!(last_line(Path::new("/no/such")), "");
+        let log = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(log.path(), "one\r\n two \r\n\r\n").unwrap();
+        assert_eq!(last_line(log.path()), "two");
     }
 
     #[test]

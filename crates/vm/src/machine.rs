@@ -20,6 +20,7 @@ use crate::forward::Forward;
 use crate::limits::{HELPER, LOOK};
 use crate::log;
 use crate::qemu::{self, Devices, Wire};
+use crate::trouble::Trouble;
 use crate::vsock::{self, Channel};
 
 /// Names of a machine's files.
@@ -208,6 +209,10 @@ impl Machine {
 
     /// Why it is not running, as an error.
     pub fn stopped(&self) -> Error {
+        let said = log::tail(&self.directory.file(QEMU_LOG));
+        if let Some(trouble) = Trouble::of(&said).filter(|_| !self.is_running()) {
+            return Error::Qemu { trouble, words: said };
+        }
         let status = self.qemu.status().map(child::words).unwrap_or_default();
         Error::Stopped { status, words: self.last_words() }
     }

@@ -13,7 +13,7 @@ const NO_SPACE: u64 = 256 << 20;
 pub(super) fn all(host: &Host) -> Vec<Check> {
     let mut checks = vec![version(host), settings(host)];
     checks.extend(host.directories.iter().map(directory));
-    checks.extend([space(host), reflinks(host), qemu(host), kvm(host), vsock(host), kernel(host)]);
+    checks.extend([space(host), reflinks(host), qemu(host), kvm(&host.kvm), vsock(host), kernel(host)]);
     checks.extend([catalogs(host), credentials(host), daemon(host)]);
     checks
 }
@@ -112,10 +112,10 @@ fn installed(check: Check, host: &Host, debian: &str, fedora: &str, alpine: &str
     }
 }
 
-fn kvm(host: &Host) -> Check {
+pub(super) fn kvm(kvm: &Kvm) -> Check {
     let purpose = "machines run some twenty times faster with it";
     let name = "KVM";
-    match &host.kvm {
+    match kvm {
         Kvm::Works => check(name, purpose, State::Ok, "a guest runs"),
         Kvm::NotTried => check(name, purpose, State::Warning, "/dev/kvm opens; it is QEMU that would try it")
             .remedy("install QEMU first"),

@@ -212,7 +212,7 @@ fn reflinks(directory: &Path) -> io::Result<bool> {
     Ok(ioctl_ficlone(file()?, &one).is_ok())
 }
 
-fn kvm(qemu: Option<&Path>) -> Kvm {
+pub(super) fn kvm(qemu: Option<&Path>) -> Kvm {
     match (File::options().read(true).write(true).open(KVM), qemu) {
         (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Kvm::Missing,
         (Err(error), _) => Kvm::Denied(error.to_string()),

@@ -110,11 +110,13 @@ impl Contents {
         None
     }
 
-    fn guest(&self) -> Option<Guest> {
+    /// What was decided and set when the image was built.
+    pub(super) fn guest(&self) -> Option<Guest> {
         serde_json::from_slice(&self.read(paths::GUEST)?).ok()
     }
 
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
+    /// The content of a file that says something.
+    pub(super) fn read(&self, path: &str) -> Option<Vec<u8>> {
         let inode = self.0.lookup(path.as_bytes(), LastLink::Follow).ok()?;
         if self.0.stat(inode).ok()?.size > FILE_BYTES {
             return None;

@@ -17,6 +17,7 @@ use banger_rootfs::Options;
 use banger_store::{Shared, Store, completion};
 use banger_vm::Directory;
 
+use super::about::About;
 use super::contents::{Contents, SHELL};
 use super::missing;
 use crate::args::{Pull, Run};
@@ -41,6 +42,8 @@ pub(super) struct Image {
     pub(super) shell: String,
     /// How it is to boot, if not as it was built for.
     pub(super) boot: Option<Boot>,
+    /// What it says of itself.
+    pub(super) about: About,
 }
 
 /// Where the image is that was asked for.
@@ -166,8 +169,9 @@ impl Place {
             }
         };
         let has_agent = contents.as_ref().is_none_or(Contents::has_agent);
+        let about = contents.as_ref().map(|contents| About::of(contents, run, boot.as_ref())).unwrap_or_default();
         let shell = contents.map_or_else(|| SHELL.to_owned(), |contents| contents.shell(run.user.as_deref()));
-        Ok(Image { path, size, has_agent, shell, boot })
+        Ok(Image { path, size, has_agent, shell, boot, about })
     }
 }
 

@@ -11,6 +11,7 @@ use banger_protocol::health::{Health, Workload};
 use banger_vm::client::{Attachment, ClientError, Line, Session, terminal};
 use banger_vm::{Error, Machine};
 
+use super::about;
 use super::failures;
 use super::image::Image;
 use crate::args::Run;
@@ -31,6 +32,39 @@ pub(super) enum Wish {
     Command(Exec),
 }
 
+/// Whether the image's own command is a shell that gets this process' terminal, as `docker run -it` gives it one.
+pub(super) fn is_at_terminal(run: &Run, image: &Image) -> bool {
+    super::argv(run).is_none() && image.about.is_shell() && terminal::is_interactive()
+}
+
+/// What a machine does that is ready, in words.
+pub(super) fn doing(run: &Run, image: &Image, health: &Health) -> String {
+    let boot = &health.boot;
+    if boot.mode != BootMode::Workload {
+        return format!("{}, {}", boot.mode, boot.why);
+    }
+    let reason = if boot.why.starts_with("there is no init") { "the image has no init" } else { &boot.why };
+    let argv = super::argv(run).unwrap_or_else(|| image.about.argv.clone());
+    if argv.is_empty() {
+        return format!("there is no command to run ({reason})");
+    }
+    format!("runs {} ({reason})", about::shown(&argv))
+}
+
+/// How a machine ends, where who runs it cannot know.
+pub(super) fn ending(run: &Run, image: &Image, wish: &Wish) -> Option<&'static str> {
+    match wish {
+        Wish::Workload if image.about.is_shell() => {
+            Some("that is a shell, which ends at once without a terminal; `banger run IMAGE -- CMD` runs a command")
+        }
+        Wish::Workload => Some("Ctrl-C ends it"),
+        Wish::Command(_) if super::argv(run).is_none() && std::io::stdin().is_terminal() => {
+            Some("the machine ends with this shell: exit, or Ctrl-D")
+        }
+        Wish::Command(_) => None,
+    }
+}
+
 /// The command that was asked for; or the image's own; or a shell, where an init is all there is.
 pub(super) fn wish(run: &Run, image: &Image, health: &Health) -> Result<Wish, Failure> {
     if let Some(argv) = super::argv(run) {
@@ -43,6 +77,7 @@ pub(super) fn wish(run: &Run, image: &Image, health: &Health) -> Result<Wish, Fa
             let failure = Failure::new(Exit::Other, format!("the image's command could not be started: {error}"));
             Err(failure.hint("run another one: `banger run SOURCE -- CMD`"))
         }
+        _ if is_at_terminal(run, image) => Ok(Wish::Command(Exec { init: true, ..exec(image.about.argv.clone()) })),
         _ if health.boot.mode == BootMode::Workload => Ok(Wish::Workload),
         _ if std::io::stdin().is_terminal() => Ok(Wish::Command(exec(vec![image.shell.clone(), "-l".to_owned()]))),
         _ => Ok(Wish::Command(exec(vec![image.shell.clone()]))),
