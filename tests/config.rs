@@ -122,15 +122,16 @@ fn the_file_is_where_xdg_says() {
     run(Path::new("elsewhere")).expect(RIGHT);
 }
 
-/// What is not asked of a registry does not depend on settings for one.
+/// How much memory layers may take to be read stands there, too, so what is wrong is an error for local sources.
 #[test]
-fn local_sources_need_no_settings() {
+fn settings_hold_for_local_sources() {
     let scratch = scratch();
     with_config(scratch.path(), b"nonsense = 1").expect(2);
     let layout = crate::support::Layout::of(scratch.path().join("layout"), [crate::support::Tar::new()]);
     let mut command = command();
     command.env("HOME", scratch.path().join("home")).args(["build", "--no-sync", "-o"]);
-    Run::of(command.arg(scratch.path().join("image")).arg(format!("oci:{}", layout.path().display()))).ok();
+    let run = Run::of(command.arg(scratch.path().join("image")).arg(format!("oci:{}", layout.path().display())));
+    run.expect(2).says("there is no key \"nonsense\"");
 }
 
 /// Certificates are looked for beside the file that names them, before anybody is asked.

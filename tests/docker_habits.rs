@@ -23,7 +23,6 @@ fn letters_and_commands_of_docker_have_a_hint() {
         ("run --network host nginx", "a network of its own"),
         ("run -m 1g nginx", "--memory SIZE"),
         ("run --privileged nginx", "a kernel of its own"),
-        ("run --env-file f nginx", "--env NAME=VALUE"),
         ("run demo: ls -l /", "`banger run demo: -- ls -l /`"),
         ("run --rm ls ls", "`banger run --rm ls -- ls`"),
         ("run --hostname sh debian sh -c sh", "`banger run --hostname sh debian -- sh -c sh`"),

@@ -101,7 +101,7 @@ fn an_address_of_the_command_line_needs_no_server() {
     assert_eq!(guest.addresses("eth0"), ["10.77.0.9/24"]);
     assert_eq!(guest.gateway(), Some(("10.77.0.1", "eth0")));
     assert_eq!(guest.resolv, "nameserver 10.77.0.7\n");
-    assert!(guest.hosts.ends_with("127.0.1.1\tbox\n"), "the host name is the guest's: {}", guest.hosts);
+    assert!(guest.hosts.ends_with("127.0.1.1\tbox\t# this machine\n"), "the host name is the guest's: {}", guest.hosts);
     assert_eq!(guest.record["network"]["source"], "command-line");
 }
 

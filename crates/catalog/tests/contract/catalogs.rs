@@ -82,7 +82,7 @@ fn what_no_catalog_has() {
     for (what, name, arch, messages) in [
         (What::Image, "debain", "amd64", &["no catalog has the image \"debain\"", "\"debian\" is there"][..]),
         (What::Image, "alpine", "amd64", &["for amd64; it is there for arm64"]),
-        (What::Kernel, "debian", "amd64", &["no catalog has the kernel \"debian\""]),
+        (What::Kernel, "alpine", "amd64", &["no catalog has the kernel \"alpine\""]),
         (What::Image, "quite-another", "amd64", &["no catalog has the image"]),
     ] {
         let error = scratch.lookup(what, name, arch).unwrap_err();
@@ -248,6 +248,8 @@ fn all_that_is_offered() {
         (What::Kernel, "k", &first, false),
         (What::Image, "demo", "built in", true),
         (What::Image, "demo", "built in", true),
+        (What::Kernel, "debian", "built in", true),
+        (What::Kernel, "debian", "built in", true),
     ];
     assert_eq!(offered, expected);
     assert!(listing.warnings.len() == 1 && listing.warnings[0].contains(&bad));

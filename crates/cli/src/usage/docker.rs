@@ -38,7 +38,6 @@ const RUN: Options = &[
     ),
     (&["-m"], "--memory SIZE"),
     (&["-c", "--cpu-shares", "--cpuset-cpus"], "--cpus N"),
-    (&["--env-file"], "variables are set one by one: --env NAME=VALUE"),
     (
         &[
             "--privileged",

@@ -108,7 +108,7 @@ fn bad_requests_are_told_what_is_wrong() {
         ("/v1/image.remove", &["--header", json, "--data", "{"], 400, "EOF while parsing"),
         ("/v1/image.remove", &["--header", json, "--data", "{} {}"], 400, "missing field `image`"),
         ("/v1/image.remove", &["--header", json, "--data", r#"{"image":"a"} x"#], 400, "trailing characters"),
-        ("/v1/image.remove", &["--header", json, "--data", r#"{"image":"a","more":1}"#], 400, "unknown field `more`"),
+        ("/v1/image.remove", &["--header", json, "--data", r#"{"image":"a","most":1}"#], 400, "unknown field `most`"),
         ("/v1/image.remove", &["--header", json, "--data", r#"{"image":7}"#], 400, "invalid type"),
         ("/v1/image.remove", &["--header", json, "--data", r#"["a"]"#], 400, "[\"a\"] stands where"),
         ("/v1/image.pull", &["--header", json, "--data", r#"{"source":"x","kernel":["k"]}"#], 400, "[\"k\"] stands"),
