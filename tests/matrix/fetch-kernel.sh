@@ -24,7 +24,11 @@ mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
 exec 9>"$apt/lock"
 flock 9
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-echo "deb [signed-by=$keyring] http://mirror.example/debian $suite main" >"$apt/sources.list"
+# The mirror of this machine's own sources has the other suites, too.
+# shellcheck disable=SC2016 # the variable is apt's
+mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep -m 1 '/debian/$' || true)}
+[ -n "$mirror" ] || { echo "there is no mirror of Debian in this machine's sources: set MIRROR=URL" >&2; exit 1; }
+echo "deb [signed-by=$keyring] $mirror $suite main" >"$apt/sources.list"
 # A mirror may be behind on a suite that changes every day. The signature is checked all the same.
 options=(-q -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$apt/lists"
     -o Dir::State::status=/dev/null -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root -o APT::Architecture=amd64
