@@ -179,13 +179,15 @@ mod tests {
             r#"{"config":null}"#,
             r#"{"config":{}}"#,
             r#"{"config":{"Env":null,"Entrypoint":null,"Cmd":null,"User":null,"WorkingDir":null,"StopSignal":null}}"#,
-            r#"{"config":{"Env":[],"Entrypoint":[],"Cmd":"","User":"","ExposedPorts":{"80/tcp":null},"Volumes":{"/data":null}}}"#,
+            r#"{"config":{"Env":[],"Entrypoint":[],"Cmd":"","User":"","ExposedPorts":null,"Volumes":{"/data":null}}}"#,
             r#"{"config":{"Labels":{"a":null},"Healthcheck":null,"OnBuild":null,"Shell":null,"Other":{"x":[null]}},"history":null}"#,
         ] {
             assert_eq!(Runtime::of_config(config.as_bytes()).expect(config), Runtime::default(), "{config}");
         }
-        let nulls = Runtime::of_config(br#"{"config":{"Env":[null,"A=1"],"Cmd":["echo",null]}}"#).unwrap();
+        let nulls = br#"{"config":{"Env":[null,"A=1"],"Cmd":["echo",null],"ExposedPorts":{"80/tcp":null}}}"#;
+        let nulls = Runtime::of_config(nulls).unwrap();
         assert_eq!((nulls.env, nulls.cmd), (texts(&["", "A=1"]), texts(&["echo", ""])));
+        assert_eq!(nulls.exposed_ports, texts(&["80/tcp"]));
     }
 
     #[test]

@@ -104,9 +104,9 @@ impl Zstd {
 /// A decoder that takes windows of up to so many bytes.
 fn decoder(window: u64) -> io::Result<Decoder<'static>> {
     let mut decoder = Decoder::new()?;
-    decoder.set_parameter(DParameter::WindowLogMax(
-        window.max(1).next_power_of_two().ilog2().clamp(WINDOW_LOG.0, WINDOW_LOG.1),
-    ))?;
+    // More than any power of two is more than any window.
+    let log = window.max(1).checked_next_power_of_two().map_or(WINDOW_LOG.1, u64::ilog2);
+    decoder.set_parameter(DParameter::WindowLogMax(log.clamp(WINDOW_LOG.0, WINDOW_LOG.1)))?;
     Ok(decoder)
 }
 
