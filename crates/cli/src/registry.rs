@@ -1,8 +1,10 @@
 //! From options, settings and environment to registries.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use banger_config::Directories;
 use banger_oci::Reference;
 use banger_operations::access::Access;
 use banger_operations::hints::Said;
@@ -56,8 +58,20 @@ pub(crate) fn said(options: &RegistryOptions) -> Said {
 }
 
 /// The largest window of zstd that layers may have, where one is set.
+///
+/// A user who has another one's home (`setpriv`, `sudo -u`) may not read the settings there, and needs none for a source on this
+/// machine; for one in a registry they are read again, and that is an error.
 pub(crate) fn zstd_window(options: &RegistryOptions) -> Result<Option<u64>, Failure> {
-    Ok(directories::settings(options.hosts.config.as_deref())?.zstd_window)
+    let named = options.hosts.config.as_deref();
+    match banger_config::Settings::load(named, Directories::of_process(None)?.config().as_deref()) {
+        Ok(settings) => Ok(settings.zstd_window),
+        Err(banger_config::Error::Read { source, .. })
+            if named.is_none() && source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What the file says, and above it what the command line says.
