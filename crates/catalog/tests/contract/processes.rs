@@ -34,7 +34,8 @@ struct SlowBody(Box<dyn Read + Send>);
 
 impl Read for SlowBody {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        std::thread::sleep(Duration::from_millis(2));
+        // Long enough for another process to start meanwhile, on a busy machine too.
+        std::thread::sleep(Duration::from_millis(10));
         let length = buffer.len().min(32 << 10);
         self.0.read(&mut buffer[..length])
     }
