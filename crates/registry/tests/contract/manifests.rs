@@ -74,7 +74,7 @@ fn what_is_not_there_is_not_found() {
     let server = Server::start(|_| reply(404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#));
     let error = Bench::new().client.head(&app(&server)).expect_err("nothing there");
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(error.to_string(), format!("{0} has no {0}/team/app:1", server.authority()));
+    assert_eq!(error.to_string(), format!("{} has no team/app:1", server.authority()));
     assert_eq!(server.lines().len(), 1);
 }
 
