@@ -1,6 +1,6 @@
 //! How an image boots: decided from its command and from its merged tree, by names and modes, and the content of `/etc/inittab`.
 //!
-//! An image's command is what its author wants to run, so it comes first ([`command`]):
+//! An image's command is what its author wants to run, so it comes first (`command`):
 //! - an init (systemd, `/sbin/init`, busybox's `init` ...) boots the machine, with the arguments that the command has;
 //! - any other program is the application that the image is made for. The agent is process 1 and runs it, though the base of the image may
 //!   bring an init: distributions install systemd with packages that only want its libraries;
