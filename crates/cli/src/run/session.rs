@@ -43,7 +43,11 @@ pub(super) fn doing(run: &Run, image: &Image, health: &Health) -> String {
     if boot.mode != BootMode::Workload {
         return format!("{}, {}", boot.mode, boot.why);
     }
-    let reason = if boot.why.starts_with("there is no init") { "the image has no init" } else { &boot.why };
+    // The decision names the command first, which is said here as it is now.
+    let reason = match boot.why.rsplit_once("; ").map_or(&*boot.why, |(_, reason)| reason) {
+        reason if reason.starts_with("there is no init") => "the image has no init",
+        reason => reason,
+    };
     let argv = super::argv(run).unwrap_or_else(|| image.about.argv.clone());
     if argv.is_empty() {
         return format!("there is no command to run ({reason})");
