@@ -192,12 +192,10 @@ pub struct BuildOptions {
     pub user: Option<String>,
     /// Instead of the image's `WorkingDir`: an absolute path.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^/")]
     pub directory: Option<String>,
     /// The init that it boots with: `auto`, `systemd`, `openrc`, `none`, or an absolute path in the image. Chosen by the image's
     /// command and files where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^(auto|systemd|openrc|none|/.*[^/])$")]
     pub init: Option<String>,
     /// There is to be an SSH server after the first boot.
     pub sshd: bool,
