@@ -20,7 +20,7 @@ install: build ## the programs, manual pages, completions and units (PREFIX=/usr
 uninstall: ## removes what `make install` has installed (PREFIX= and DESTDIR= as there)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/uninstall.sh
 
-demo: ## a real image becomes a disk, and machines boot
+demo: ## compiles banger, fetches a kernel, boots two machines
 	@scripts/demo.sh
 
 test: ## everything that must hold: lints, documentation, dependencies, all tests

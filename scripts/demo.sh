@@ -1,55 +1,90 @@
 #!/usr/bin/env bash
-# demo.sh: an OCI image of Debian with systemd becomes a disk; others look at the disk, and a machine boots from it. Then a machine of
-# banger's own, from an image that is part of the program.
+# demo.sh: banger is built, a kernel is fetched, and two machines boot: one from an image that is part of banger, one from Debian.
 #
-# The first half needs Debian's packages: without apt-get it is left out. The second needs no network; it ends with a machine where
-# QEMU and a kernel are there.
+# Installs the Debian packages that are missing and says which. What else it leaves, and how that is removed, it says at its end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-PATH=$PATH:/usr/sbin:/sbin
-banger=${CARGO_TARGET_DIR:-target}/release/banger
-kernel=target/kernel
+banger=${CARGO_TARGET_DIR:-target}/demo/banger
+# What the profile `demo` costs to compile, in seconds of one processor.
+COMPILE_SECONDS=300
 
-show() { printf '\n$ %s\n' "$*"; "$@"; }
-
-debian() {
-    printf '== an image: Debian, systemd and an SSH server, in two layers\n'
-    tests/corpus/build.sh target/corpus debian-boot
-    tests/boot/fetch-kernel.sh "$kernel"
-    tests/boot/make-initrd.sh "$kernel"
-    local disk=target/demo/debian.ext4
-
-    printf '\n== the image becomes a disk, with one unit added that says how the boot went\n'
-    show "$banger" build oci:target/corpus/debian-boot -o "$disk" --force --add tests/boot/probe:/
-    printf '\n== what others see\n'
-    show ls -lsh "$disk"
-    show e2fsck -fn "$disk"
-    show "$banger" ls "$disk" /
-    show "$banger" stat "$disk" /usr/bin/ping
-    printf '\n== a machine boots from it (QEMU, software emulation: give it 15 s)\n'
-    show tests/boot/boot-check.sh --log target/demo/console --fail state=degraded "$kernel" "$disk" \
-        'banger-probe: state=running multi-user=active'
-    printf '\nThe disk is %s, what the machine said is target/demo/console.\n' "$disk"
+installed=
+# Installs the packages of commands that are missing, and remembers which.
+need() {
+    local said
+    said=$(scripts/need.sh "$@" | tee /dev/stderr)
+    [ -n "$said" ] || return 0
+    installed="${installed:+$installed, }${said#need: installing }"
 }
 
-hello() {
-    local disk=target/demo/hello.ext4 options=()
-    printf '\n== an image that is part of banger: its agent, and a command that says hello\n'
-    show "$banger" build demo: -o "$disk" --force
-    if [ -e "$kernel/version" ]; then options=(--kernel "$kernel/vmlinuz" --modules "$kernel/modules"); fi
-    if ! command -v qemu-system-x86_64 >/dev/null; then
-        printf '\nThere is no QEMU here: no machine.\n'
+show() { printf '\n$ banger %s\n' "$*"; "$banger" "$@"; }
+
+build() {
+    if [ ! -x "$banger" ]; then
+        local cpus minutes
+        cpus=$(nproc)
+        minutes=$(((COMPILE_SECONDS / cpus + 59) / 60))
+        printf '== compiling banger: about %d minutes on %d processors, once\n' "$minutes" "$cpus"
+    else
+        printf '== bringing banger up to date\n'
+    fi
+    # Cargo's bar is the progress on a terminal. Without one each crate would be a line.
+    if [ -t 2 ]; then
+        cargo build --profile demo --locked -p banger
+    else
+        cargo build --profile demo --locked -p banger --quiet
+    fi
+}
+
+kernel() {
+    if [ -n "$("$banger" kernel ls --quiet)" ]; then return; fi
+    printf '\n== a kernel, for the machines of this user\n'
+    show kernel pull debian
+    pulled=yes
+}
+
+# Debian from Docker Hub, as a user has it; where that cannot be reached, the same made here of Debian's packages.
+debian() {
+    printf '\n== Debian, from Docker Hub\n'
+    if timeout 20 "$banger" resolve debian:bookworm >/dev/null 2>&1; then
+        show run --rm debian:bookworm -- cat /etc/os-release
         return
     fi
-    printf '\n== a machine: its output and its exit status are those of the command\n'
-    show "$banger" run --rm "${options[@]}" "$disk"
+    printf 'Docker Hub cannot be reached from here: an image of Debian is made of its packages instead.\n'
+    if ! command -v apt-get >/dev/null; then
+        printf 'That needs apt-get, which is not here: no second machine.\n'
+        return
+    fi
+    need mmdebstrap python3 gzip zstd mount unshare flock
+    tests/corpus/build.sh target/corpus debian-min
+    show run --rm oci:target/corpus/debian-min -- cat /etc/os-release
 }
 
-if command -v apt-get >/dev/null; then
-    scripts/need.sh cc e2fsck qemu-system-x86_64 busybox depmod mmdebstrap python3 gzip zstd mount unshare flock
-fi
-printf '== building banger\n'
-cargo build --release --locked --quiet -p banger
-mkdir -p target/demo
-if command -v apt-get >/dev/null; then debian; fi
-hello
+last_words() {
+    cat <<EOT
+
+== next
+  alias banger=$(realpath "$banger")
+  banger run --rm debian:bookworm -- uname -a
+  banger pull debian:bookworm
+  banger run debian-bookworm
+
+== what is left here
+  installed      ${installed:-no package was missing}
+  in target      what was compiled, and an image of Debian if one was made: \`make clean\` removes it
+  for this user  ${pulled:+the kernel, and }what \`banger purge --dry-run\` lists: \`banger purge\` removes it
+EOT
+}
+
+command -v cargo >/dev/null || {
+    echo "demo: cargo is missing: https://rustup.rs has Rust, in the version that Cargo.toml names" >&2
+    exit 1
+}
+pulled=
+need cc qemu-system-x86_64
+build
+kernel
+printf '\n== a machine from an image that is part of banger\n'
+show run --rm demo:
+debian
+last_words

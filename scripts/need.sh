@@ -33,7 +33,7 @@ package_of() { # COMMAND
         xz) echo xz-utils ;;
         cc) echo 'gcc libc6-dev' ;;
         c++) echo 'g++' ;;
-        cpio | curl | docker-registry | fish | gzip | make | mandoc | minisign | mmdebstrap | openssl | python3 | shellcheck | skopeo | socat | strace | tar | umoci | zsh | zstd) echo "$1" ;;
+        cpio | curl | docker-registry | fish | gzip | jq | make | mandoc | minisign | mmdebstrap | openssl | python3 | shellcheck | skopeo | socat | strace | tar | umoci | zsh | zstd) echo "$1" ;;
         *) echo "need: no package known for $1" >&2; return 1 ;;
     esac
 }

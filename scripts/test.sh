@@ -34,7 +34,7 @@ machine() {
 stage 'what this machine needs' scripts/need.sh cc shellcheck python3 gzip tar zstd cmp kill script \
     mount losetup findmnt unshare setpriv flock getfattr setfattr getfacl setfacl bsdtar \
     e2fsck mke2fs mkfs.btrfs debugfs dumpe2fs resize2fs tune2fs \
-    prlimit docker-registry openssl mmdebstrap skopeo umoci qemu-system-x86_64 qemu-img qemu-io \
+    prlimit docker-registry openssl mmdebstrap skopeo umoci jq qemu-system-x86_64 qemu-img qemu-io \
     busybox depmod modprobe ssh ssh-keygen cpio xz ip nsenter chroot ldd \
     ar dpkg-deb minisign strace curl socat venv systemd-socket-activate \
     fish mandoc zsh

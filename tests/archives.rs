@@ -1,5 +1,6 @@
 //! Every source gives the same tree: layouts, archives of three kinds, and what skopeo makes of them.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -180,6 +181,33 @@ fn a_flat_archive_from_a_file_and_a_pipe() {
     // A compressed archive holds the same tree.
     plain(source("tar", &layer), &image, args!["--force"]);
     listing::check_ls(&image, &corpus.expected);
+}
+
+/// Cloud Hypervisor and Kata map an image as persistent memory, in pages of 2 MiB.
+#[test]
+fn a_size_that_is_chosen_is_a_multiple_of_large_pages() {
+    const MIB: u64 = 1 << 20;
+    judges!("tar");
+    let scratch = scratch();
+    let content = scratch.path().join("content");
+    let mut file = std::fs::File::create(&content).unwrap();
+    let mib = vec![b'x'; 1 << 20];
+    for _ in 0..840 {
+        file.write_all(&mib).unwrap();
+    }
+    let mut tar = Command::new("tar");
+    let mut tar = tar.args(args!["-c", "-C", scratch.path(), "content"]).stdout(Stdio::piped()).spawn().unwrap();
+    let image = scratch.path().join("image");
+    let mut command = command();
+    command.args(args!["build", "tar:-", "-o", image, "--json", "--guest", "none"]).stdin(tar.stdout.take().unwrap());
+    let report = Report::of(&Run::of(&mut command).ok());
+    assert!(tar.wait().unwrap().success());
+    let size = report.0["size"].as_u64().unwrap();
+    assert!(size > 1024 * MIB && size.is_multiple_of(2 * MIB), "{size}");
+    assert_eq!(std::fs::metadata(&image).unwrap().len(), size);
+    // Rounded to whole MiB alone it would be 1 MiB less.
+    let used = report.0["allocated"].as_u64().unwrap();
+    println!("{used} {size}");
 }
 
 /// The first manifest of a layout on the disk.

@@ -97,7 +97,7 @@ fn the_largest_window_of_zstd_can_be_set() {
     banger(build())
         .expect(6)
         .says("needs a window of 1073741824 bytes, more than the 536870912 allowed")
-        .says("hint: where there is memory for it, set zstd_window_mib = 1024 in config.toml");
+        .says("where there is memory for it, set zstd_window_mib = 1024 in config.toml");
     let config = scratch.path().join("config.toml");
     std::fs::write(&config, "zstd_window_mib = 1024\n").unwrap();
     banger(build().into_iter().chain(args!["--config", config])).ok();

@@ -46,6 +46,8 @@ mod pull_hints;
 #[cfg(test)]
 mod pull_progress;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod registry;
 #[cfg(test)]
 mod run_errors;

@@ -41,8 +41,9 @@ fn an_images_programs_run_as_its_config_says_unless_others_are_named() {
     if !judge::is_here("busybox") {
         return judge::missing("busybox", "an image with a user");
     }
-    let config = json!({"config": {"Entrypoint": ["/start.sh"], "Cmd": ["serve"], "User": "app:", "WorkingDir": "/work/made",
-        "Env": ["PATH=/bin", "COLOUR=green"]}});
+    // The architecture is that of a wrong base: the index, which says that of this machine, counts.
+    let config = json!({"architecture": "s390x", "config": {"Entrypoint": ["/start.sh"], "Cmd": ["serve"], "User": "app:",
+        "WorkingDir": "/work/made", "Env": ["PATH=/bin", "COLOUR=green"]}});
     let layout = Layout::of_config(machines.path("layout"), config, [base()]);
     let image = machines.path("image");
     let report = build(source("oci", layout.path()), &image, []);

@@ -79,7 +79,9 @@ fn what_was_pushed_comes_back_as_it_was() {
         assert_eq!(digests(&pulled), digests(&built), "{scheme}");
         away.assert_sound();
         let image = away.user.path("image");
-        away.run(args!["build", &source, "-o", &image]).expect(1).says("finished image").says("`banger pull oci");
+        for arguments in [args!["build", &source, "-o", &image].to_vec(), args!["run", "--rm", &source].to_vec()] {
+            away.run(arguments).expect(1).says("finished image").says("`banger pull oci");
+        }
         assert!(!image.exists());
     }
     let image = fleet.user.path("image");

@@ -255,6 +255,8 @@ fn all_and_a_source_do_not_go_together() {
         &["pull", "--all", "--replace", "debian"],
         &["pull", "--all", "--replace", "--name", "x"],
         &["pull", "--all", "--replace", "--hostname", "x"],
+        &["pull", "--all", "--replace", "--init", "none"],
+        &["pull", "--all", "--replace", "--user", "x"],
     ] {
         managed.run(arguments).expect(2);
     }

@@ -135,6 +135,11 @@ fn a_platform_is_chosen_and_the_others_are_left() {
     let mark = registry.mark();
     user.fetch(&reference, &["--all-platforms"]).ok();
     assert_eq!(registry.blobs(mark).len(), 6, "three configs, three layers");
+    // Of the configs nothing is shown: they are no layers.
+    let to = format!("oci:{}", user.path("copy").display());
+    let told = user.fetch(&reference, &["--all-platforms", "--to", &to]).ok().stderr();
+    let layers: Vec<&str> = told.lines().filter(|line| line.starts_with("layer ")).collect();
+    assert_eq!((told.contains("3 layers, "), layers.len()), (true, 3), "{told}");
     drop(registry);
     for platform in ["linux/arm/v7", "linux/arm/v6", &host] {
         user.build(&reference, "image", &["--offline", "--guest", "none", "--platform", platform]).ok();

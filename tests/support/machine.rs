@@ -102,7 +102,8 @@ impl Machines {
         Run::of(&mut command)
     }
 
-    fn environment(&self) -> Vec<(&'static str, OsString)> {
+    /// The variables of its user.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         vec![
             ("PATH", path),

@@ -85,7 +85,7 @@ pub(crate) fn tell(archive: &Archive, output: &ArchiveOutput) -> Result<(), Fail
         return print(&Line(&archive.path.display().to_string()).to_string());
     }
     say(&format!("{}: {}", archive.path.display(), Bytes(archive.size)));
-    say(&format!("sha256 {}", archive.sha256));
+    say(&format!("sha256:{}", archive.sha256));
     Ok(())
 }
 

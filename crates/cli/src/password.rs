@@ -8,8 +8,9 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 
-use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use signal_hook::consts::signal::SIGINT;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, exit_of_io};
@@ -132,8 +133,9 @@ fn meant(typed: Typed) -> Result<String, Failure> {
             .map_err(|_| Failure::new(Exit::Usage, "what was typed is not UTF-8, so it cannot be used")),
         Typed::Ended => Err(Failure::new(Exit::Usage, "nothing was typed")),
         Typed::Interrupted => {
-            // Whoever has started this sees that it was interrupted, and stops too.
-            let _ = kill_process(getpid(), Signal::INT);
+            // A shell that runs this sees that it was interrupted, and stops too. The signal goes to this thread: one to the whole
+            // process may reach another, and this one would go on meanwhile.
+            let _ = emulate_default_handler(SIGINT);
             Err(Failure::new(Exit::Other, "interrupted"))
         }
     }

@@ -46,8 +46,9 @@ pub(crate) use self::system::{
 
 const AFTER_HELP: &str = "\
 Digests:
-  Pin an image in a registry by its digest (NAME@sha256:...), a file by its checksum (build --checksum).
-  Equal content ids mean equal bytes. An id names an image that is kept on this machine.
+  Pin an image in a registry by its digest: NAME@sha256:... Pin a file by its checksum:
+  `banger build --checksum` prints it. Equal content ids mean equal bytes. An id names an image
+  that is kept on this machine.
 
 Exit codes:
   0  success

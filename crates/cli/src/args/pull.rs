@@ -52,8 +52,8 @@ pub(crate) struct PullArgs {
     pub(crate) replace: bool,
 
     /// With --replace: pull every image again from where it came, with the same options
-    #[arg(long, requires = "replace", conflicts_with_all = ["source", "name", "platform", "size", "label", "kernel_ref",
-        "kernel", "no_kernel", "guest", "hostname", "ssh_key", "env", "sysctl", "ulimit", "cmd", "sshd"])]
+    #[arg(long, requires = "replace",
+        conflicts_with_all = ["source", "name", "platform", "size", "label", "KernelOptions", "GuestSettings"])]
     pub(crate) all: bool,
 
     /// What to call it [default: made from the source]

@@ -55,10 +55,10 @@ mod tests {
         replaced.name.clone_from(&replaced.id);
         assert_eq!(
             table(&[image("web"), registered, replaced]).to_string(),
-            "name                                  size  kernel     created           source\n\
-             web                              213.5 MiB  linux-6.1  2026-11-21 10:00  docker.io/library/web:latest\n\
-             mine (registered)     213.5 MiB (external)  -          2026-11-21 10:00  /srv/disk\\n.ext4\n\
-             aaaaaaaaaaaa (replaced)         213.5 MiB  linux-6.1  2026-11-21 10:00  docker.io/library/old:latest\n"
+            "name                                     size  kernel     created           source\n\
+             web                                 213.5 MiB  linux-6.1  2026-11-21 10:00  docker.io/library/web:latest\n\
+             mine (registered)        213.5 MiB (external)  -          2026-11-21 10:00  /srv/disk\\n.ext4\n\
+             aaaaaaaaaaaa (replaced)             213.5 MiB  linux-6.1  2026-11-21 10:00  docker.io/library/old:latest\n"
         );
     }
 }
