@@ -94,6 +94,7 @@ impl Namespaces {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::io::Read;
     use std::process::Stdio;
 
     use super::*;
@@ -142,10 +143,13 @@ mod tests {
         }
         let mut first = start(&Namespaces::New, "/", "read -r line");
         let namespaces = Namespaces::Joined(NamespaceHandle::of(&first).unwrap());
-        let other = start(&namespaces, "/", "echo here; exec sleep 1000");
+        let mut other = start(&namespaces, "/", "echo here; exec sleep 1000");
+        let mut here = [0; 5];
+        other.stdout.as_mut().unwrap().read_exact(&mut here).unwrap();
+        assert_eq!(&here, b"here\n");
         drop(first.stdin.take());
-        // The kernel holds up the first one's end until somebody has waited for the others.
-        assert_eq!(output(other), "here\n");
+        // The kernel holds up the first one's end until its parent has waited for the others.
+        assert_eq!(output(other), "");
         assert!(first.wait().is_ok());
         let mut command = Command::new("/bin/true");
         assert_eq!(namespaces.spawn(&mut command).unwrap_err().raw_os_error(), Some(libc::ENOMEM));

@@ -133,8 +133,7 @@ fn meant(typed: Typed) -> Result<String, Failure> {
             .map_err(|_| Failure::new(Exit::Usage, "what was typed is not UTF-8, so it cannot be used")),
         Typed::Ended => Err(Failure::new(Exit::Usage, "nothing was typed")),
         Typed::Interrupted => {
-            // A shell that runs this sees that it was interrupted, and stops too. The signal goes to this thread: one to the whole
-            // process may reach another, and this one would go on meanwhile.
+            // A shell that runs this sees that it was interrupted, and stops too; even where SIGINT was ignored when this began.
             let _ = emulate_default_handler(SIGINT);
             Err(Failure::new(Exit::Other, "interrupted"))
         }

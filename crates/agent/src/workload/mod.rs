@@ -100,10 +100,11 @@ fn start(state: &State) -> Result<Started, LaunchError> {
 
 /// Waits for the workload's end: how it ended, also in words.
 fn follow(state: &Arc<State>, Started { mut child, stdout, stderr }: Started) -> (Exit, String) {
+    // Before its output can be seen: a host that has seen some may send a signal.
+    state.set_workload(Workload::Running { pid: child.id() });
     let (done, all_done) = channel();
     pump(state.output(), Stream::Stdout, stdout, done.clone());
     pump(state.output(), Stream::Stderr, stderr, done);
-    state.set_workload(Workload::Running { pid: child.id() });
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         // Waits without taking: the process keeps its number until nobody can send it a signal any more.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
