@@ -79,9 +79,11 @@ fn what_was_pushed_comes_back_as_it_was() {
         assert_eq!(digests(&pulled), digests(&built), "{scheme}");
         away.assert_sound();
         let image = away.user.path("image");
-        for arguments in [args!["build", &source, "-o", &image].to_vec(), args!["run", "--rm", &source].to_vec()] {
-            away.run(arguments).expect(1).says("finished image").says("`banger pull oci");
-        }
+        away.run(args!["build", &source, "-o", &image]).expect(1).says("finished image").says("`banger pull oci");
+        let kernel = pulled["kernel"]["image"].as_str().unwrap();
+        let mut run = away.command(args!["run", "--rm", "--kernel", kernel, &source]);
+        run.env("PATH", std::env::var_os("PATH").unwrap());
+        Run::of(&mut run).expect(1).says("finished image").says("`banger pull oci");
         assert!(!image.exists());
     }
     let image = fleet.user.path("image");
