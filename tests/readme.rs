@@ -7,13 +7,15 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::json;
+
 use crate::args;
 use crate::judges;
 use crate::support::corpus::repository;
 use crate::support::managed::kernel_package;
 use crate::support::program::PROGRAM;
 use crate::support::registry::Debian;
-use crate::support::{Corpus, Machines, Managed, Run, judge, scratch};
+use crate::support::{Corpus, Layout, Machines, Managed, Run, Tar, judge, scratch};
 
 /// Commands that are not run, and why.
 const NOT_RUN: &[(&str, &str)] = &[
@@ -41,9 +43,8 @@ esac
 exit 64
 "#;
 
-/// The image in the corpus that stands in for one in a registry.
-const IMAGES: [(&str, &str); 3] =
-    [("debian-min", "library/debian:bookworm"), ("scratch", "library/nginx:latest"), ("scratch", "owner/image:1.2")];
+/// The images of the corpus that stand in for images in registries. For nginx it is a busybox that ends at once.
+const IMAGES: [(&str, &str); 2] = [("debian-min", "library/debian:bookworm"), ("scratch", "owner/image:1.2")];
 
 /// Seconds after which a command has hung.
 const LIMIT: &str = "600";
@@ -107,7 +108,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Option<Self> {
-        for needed in ["skopeo", "docker-registry", "jq", "tar"] {
+        for needed in ["skopeo", "docker-registry", "jq", "tar", "busybox"] {
             if !judge::is_here(needed) {
                 judge::missing(needed, "README");
                 return None;
@@ -118,6 +119,11 @@ impl Stage {
         for (corpus, name) in IMAGES {
             registry.push(&Corpus::get(corpus)?.layout, "latest", name);
         }
+        let config = json!({ "config": { "Cmd": ["/bin/busybox", "true"], "ExposedPorts": { "80/tcp": {} } } });
+        let busybox = std::fs::read(judge::find("busybox").unwrap()).unwrap();
+        let files = Tar::new().entry("bin/busybox", b'0', 0o755, "", &busybox);
+        let nginx = Layout::of_config(machines.path("nginx"), config, [files]);
+        registry.push(nginx.path(), "latest", "library/nginx:latest");
         let work = machines.path("work");
         let stage = Self { machines, registry, work };
         stage.furnish();
