@@ -12,6 +12,8 @@ Each line of standard output is a start that went wrong; the last line has the c
     --exec             the command is run by the agent of a machine that holds its own (`banger run IMAGE -- CMD`)
     --jobs J           machines at the same time (2)
     --load L           processes that do nothing but keep the CPUs busy (2)
+    --conversations C  before the starts, without load, one machine of two processors is asked so often how it is, over one serial
+                       port and each time at once after the last answer (0)
 """
 
 import argparse
@@ -20,6 +22,8 @@ import hashlib
 import io
 import json
 import os
+import pathlib
+import socket
 import subprocess
 import sys
 import tarfile
@@ -30,6 +34,8 @@ import time
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Long enough for any start on a busy host: what takes longer hangs.
 LIMIT = 600
+# Seconds until an answer is lost.
+SILENCE = 10
 # Every piece of it differs from the others, so that what is missing or comes twice shows.
 MUCH = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(10 * (1 << 20) // 32))
 COMMANDS = {
@@ -37,6 +43,8 @@ COMMANDS = {
     "much": (["/bin/busybox", "cat", "/much"], MUCH, b"", 0),
     "failing": (["/bin/busybox", "sh", "-c", "echo out; echo err >&2; exit 7"], b"out\n", b"err\n", 7),
 }
+# What a machine runs that is asked how it is.
+SLEEP = "/bin/busybox sleep 3600"
 
 
 def image(top, command):
@@ -76,6 +84,26 @@ def image(top, command):
         json.dump({"imageLayoutVersion": "1.0.0"}, file)
 
 
+def ask(port, name):
+    """Has a conversation over a port: whether the agent has answered."""
+    number = hashlib.sha256(name.encode()).hexdigest()[:16]
+    with socket.socket(socket.AF_UNIX) as host:
+        host.settimeout(SILENCE)
+        try:
+            host.connect(str(port))
+            for request, end in [(f"sync/{number}", f"Sync: {number}\r\n\r\n".encode()), ("healthz", b"}")]:
+                host.sendall(f"GET /{request} HTTP/1.1\r\nHost: guest\r\n\r\n".encode())
+                answer = b""
+                while not answer.endswith(end):
+                    piece = host.recv(4096)
+                    if not piece:
+                        return False
+                    answer += piece
+        except (TimeoutError, ConnectionError, FileNotFoundError):
+            return False
+        return True
+
+
 class Stress:
     def __init__(self, options, directory):
         self.options, self.directory = options, directory
@@ -108,13 +136,37 @@ class Stress:
                 if wrong:
                     print(f"start {number} ({name}): {wrong}", flush=True)
 
+    def run(self, image, channel, cpus):
+        kernel = self.options.kernel
+        run = [self.options.banger, "run", "--quiet", "--rm", "--accel", "tcg", "--channel", channel]
+        run += ["--kernel", f"{kernel}/vmlinuz", "--modules", f"{kernel}/modules", "--cpus", cpus, "--memory", "256M"]
+        return [*run, "--boot-timeout", str(LIMIT), f"{self.directory}/{image}.ext4"]
+
+    def converse(self):
+        """Asks one machine again and again how it is: how many answers were lost."""
+        run = [*self.run("instant", "serial", "2"), "--entrypoint", SLEEP]
+        machine = subprocess.Popen(run, env=self.environment, stdin=subprocess.DEVNULL)
+        try:
+            port = None
+            deadline = time.monotonic() + LIMIT
+            while not (port and ask(port, "first")):
+                if machine.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("the machine does not answer")
+                time.sleep(0.2)
+                # The last one: the first is in use while the machine starts.
+                port = next(pathlib.Path(self.directory).glob(".local/state/banger/machines/*/sockets/s3"), None)
+            lost = [number for number in range(self.options.conversations) if not ask(port, f"{number:x}")]
+            for number in lost:
+                print(f"conversation {number}: no answer in {SILENCE} s", flush=True)
+            return len(lost)
+        finally:
+            machine.terminate()
+            machine.wait()
+
     def start(self, name):
         """Starts one machine: what is wrong with what came of it."""
         command, stdout, stderr, status = COMMANDS[name]
-        kernel = self.options.kernel
-        run = [self.options.banger, "run", "--quiet", "--rm", "--accel", "tcg", "--channel", self.options.channel]
-        run += ["--kernel", f"{kernel}/vmlinuz", "--modules", f"{kernel}/modules", "--cpus", "1", "--memory", "256M"]
-        run += ["--boot-timeout", str(LIMIT), f"{self.directory}/{name}.ext4"]
+        run = self.run(name, self.options.channel, "1")
         if self.options.exec:
             run += ["--", *command]
         try:
@@ -136,12 +188,14 @@ def main():
     parser.add_argument("--exec", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--load", type=int, default=2)
+    parser.add_argument("--conversations", type=int, default=0)
     parser.add_argument("starts", type=int)
     options = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="stress.") as directory:
         stress = Stress(options, directory)
         stress.build()
+        lost = stress.converse() if options.conversations else 0
         load = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(options.load)]
         try:
             threads = [threading.Thread(target=stress.work) for _ in range(options.jobs)]
@@ -154,8 +208,9 @@ def main():
                 process.kill()
                 process.wait()
     seconds = round(time.monotonic() - begun)
+    print(f"{options.conversations} conversations, {lost} lost an answer", flush=True)
     print(f"{stress.started} starts in {seconds} s, {stress.lost} lost something", flush=True)
-    sys.exit(1 if stress.lost else 0)
+    sys.exit(1 if lost or stress.lost else 0)
 
 
 main()

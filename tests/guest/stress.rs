@@ -7,8 +7,11 @@ use crate::support::Machines;
 use crate::support::corpus::repository;
 use crate::support::program::{PROGRAM, Run};
 
-/// So many starts, unless `BANGER_STRESS_STARTS` says otherwise: two of each command.
-const STARTS: &str = "6";
+/// So many starts, unless `BANGER_STRESS_STARTS` says otherwise: one of each command.
+const STARTS: &str = "3";
+
+/// So many conversations with one machine. Where the agent slept through what a port had for it, one in eighty got no answer.
+const CONVERSATIONS: &str = "1000";
 
 #[test]
 fn no_start_loses_what_its_command_says() {
@@ -18,8 +21,9 @@ fn no_start_loses_what_its_command_says() {
     // Two machines at the same time: as many as all of these tests may have together.
     let _permits = (machines.permit(), machines.permit());
     let mut stress = Command::new(repository().join("tests/boot/stress.py"));
-    stress.args(["--banger", PROGRAM, "--load", "1", "--jobs", "2", &starts]);
+    stress.args(["--banger", PROGRAM, "--load", "1", "--jobs", "2", "--conversations", CONVERSATIONS, &starts]);
     let run = Run::of(&mut stress).expect(0);
+    assert!(run.stdout().contains(&format!("{CONVERSATIONS} conversations, 0 lost an answer\n")), "{run}");
     assert!(run.stdout().contains(&format!("{starts} starts in ")), "{run}");
     assert!(run.stdout().ends_with(", 0 lost something\n"), "{run}");
 }

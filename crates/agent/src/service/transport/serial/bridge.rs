@@ -151,11 +151,14 @@ impl Bridge<'_> {
         }
         // A socket whose other end is closed is always ready: it is left out when that is known.
         let socket = (!flags.is_empty()).then(|| (self.socket.as_fd(), flags));
+        let mut of_port = PollFlags::empty();
+        of_port.set(PollFlags::IN, self.port.buffer.len() < ROOM);
+        of_port.set(PollFlags::OUT, !self.outgoing.is_empty());
         if !self.port.is_alone()? {
             self.looks = 0;
-            return self.port.wait(socket, None).map(|_| true);
+            return self.port.wait(of_port, socket, None).map(|_| true);
         }
-        if !self.port.wait(socket, Some(LOOK))? {
+        if !self.port.wait(of_port, socket, Some(LOOK))? {
             self.looks = self.looks.saturating_add(1);
         }
         Ok(self.looks < LOOKS)

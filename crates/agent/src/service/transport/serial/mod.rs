@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use banger_protocol::SERIAL_PORTS;
+use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 
 use self::port::{GREETING, Port};
@@ -88,7 +89,7 @@ fn find_greeting(port: &mut Port) -> io::Result<()> {
         let stale = port.buffer.len().saturating_sub(GREETING.len());
         port.buffer.drain(..stale);
         if port.read()? == port::Read::Nothing {
-            port.wait(None, None)?;
+            port.wait(PollFlags::IN, None, None)?;
         }
     }
 }

@@ -3,6 +3,10 @@
 //! The port tells whether a host is connected, but that word and the host's bytes travel by different queues, and the kernel handles them at
 //! different times: when one host goes and the next one comes, the next one's bytes may be here before the word that the first has gone. So
 //! [`Port::is_alone`] never says which host is meant, and what ends a conversation is decided elsewhere (`bridge`).
+//!
+//! Linux' driver takes the host's bytes out of the queue when the port is polled, too. If they came just then, the interrupt finds nothing
+//! left to do and wakes no sleeper (drivers/char/virtio_console.c, `port_fops_poll`, `in_intr`). So [`Port::wait`] asks for the state of the
+//! port, never for a change, as long as there is a host.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -34,7 +38,7 @@ pub(super) enum Read {
 pub(super) struct Port {
     input: OwnedFd,
     output: OwnedFd,
-    /// Can be read when anything has changed: without a host the port itself is always ready, to say so.
+    /// Can be read when a host may have come: without one the port itself is always ready, to say so.
     changes: OwnedFd,
     /// What has been read and not been used.
     pub(super) buffer: Vec<u8>,
@@ -94,9 +98,20 @@ impl Port {
         Ok(fd.revents().contains(PollFlags::HUP))
     }
 
-    /// Waits until the port has changed, or `other` is as its flags say, or the time is over; whether it was not the time.
-    pub(super) fn wait(&self, other: Option<(BorrowedFd<'_>, PollFlags)>, time: Option<Duration>) -> io::Result<bool> {
-        let mut fds = vec![PollFd::new(&self.changes, PollFlags::IN)];
+    /// Waits until the port is as `flags` say, or a host has come or gone, or `other` is as its flags say, or the time is over; whether it was
+    /// not the time.
+    pub(super) fn wait(
+        &self,
+        flags: PollFlags,
+        other: Option<(BorrowedFd<'_>, PollFlags)>,
+        time: Option<Duration>,
+    ) -> io::Result<bool> {
+        let mut fds = if self.is_alone()? {
+            vec![PollFd::new(&self.changes, PollFlags::IN)]
+        } else {
+            // In this order: asking for one takes bytes of the other, too.
+            vec![PollFd::new(&self.output, flags & PollFlags::OUT), PollFd::new(&self.input, flags & PollFlags::IN)]
+        };
         fds.extend(other.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         let time = time.and_then(|time| Timespec::try_from(time).ok());
         let ready = retry(|| poll(&mut fds, time.as_ref()))? > 0;
