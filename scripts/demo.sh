@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 banger=${CARGO_TARGET_DIR:-target}/demo/banger
 # What the profile `demo` costs to compile, in seconds of one processor.
-COMPILE_SECONDS=400
+COMPILE_SECONDS=240
 
 installed=
 # Installs the packages of commands that are missing, and remembers which.
