@@ -72,7 +72,7 @@ last_words() {
 == what is left here
   installed      ${installed:-no package was missing}
   in target      what was compiled, and an image of Debian if one was made: \`make clean\` removes it
-  for this user  ${pulled:+the kernel, and }what \`banger purge --dry-run\` lists: \`banger purge\` removes it
+  for this user  ${pulled:+the kernel and }the cache: \`banger purge --dry-run\` lists them, \`banger purge\` removes them
 EOT
 }
 

@@ -279,7 +279,7 @@ fn what_is_installed_is_removed() {
         Run::of(&mut command).ok()
     };
     script("install.sh");
-    std::fs::write(&own, "somebody else's").unwrap();
+    std::fs::write(&own, "not from banger").unwrap();
     let files = || {
         let found = judge::ask("find", args![&destination, "-type", "f"]).ok().stdout();
         found.lines().map(str::to_owned).collect::<Vec<_>>()

@@ -4,7 +4,8 @@
     tests/boot/stress.py [OPTION...] N
 
 N is the number of starts. They take turns with three commands: one that ends at once, one that prints 10 MiB, one that fails.
-Each line of standard output is a start that went wrong; the last line has the counts. Exit status 1 where anything was lost.
+Each line of standard output is a conversation or a start that went wrong; the last two lines have the counts. Exit status 1
+where anything was lost.
 
     --banger FILE      the program (target/release/banger, else target/debug/banger)
     --kernel DIR       a directory from fetch-kernel.sh (target/kernel)

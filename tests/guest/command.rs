@@ -43,7 +43,7 @@ fn an_images_programs_run_as_its_config_says_unless_others_are_named() {
     }
     // The architecture is that of a wrong base: the index, which says that of this machine, counts.
     let config = json!({"architecture": "s390x", "config": {"Entrypoint": ["/start.sh"], "Cmd": ["serve"], "User": "app:",
-        "WorkingDir": "/work/made", "Env": ["PATH=/bin", "COLOUR=green"]}});
+        "WorkingDir": "/srv/made", "Env": ["PATH=/bin", "COLOUR=green"]}});
     let layout = Layout::of_config(machines.path("layout"), config, [base()]);
     let image = machines.path("image");
     let report = build(source("oci", layout.path()), &image, []);
@@ -55,14 +55,14 @@ fn an_images_programs_run_as_its_config_says_unless_others_are_named() {
     let run = machines.run(args![image, "--rm", "--cmd", "other words"]).expect(0);
     let out = run.stdout();
     assert_eq!(value(&out, "runs"), "/start.sh other words", "{run}");
-    assert_eq!((value(&out, "ids"), value(&out, "directory")), (app, "/work/made"), "{run}");
+    assert_eq!((value(&out, "ids"), value(&out, "directory")), (app, "/srv/made"), "{run}");
     assert_eq!((value(&out, "colour"), value(&out, "home")), ("green", "/home/app"), "{run}");
 
     // A command that is named is no other user's.
     let run = machines.run(args![image, "--rm", "--", "sh", "-c", "/start.sh \"$@\"; exit 7", "sh", "a b"]).expect(7);
     let out = run.stdout();
     assert_eq!(value(&out, "runs"), "/start.sh a b", "{run}");
-    assert_eq!((value(&out, "ids"), value(&out, "directory")), (app, "/work/made"), "{run}");
+    assert_eq!((value(&out, "ids"), value(&out, "directory")), (app, "/srv/made"), "{run}");
     assert_eq!((value(&out, "colour"), value(&out, "home")), ("green", "/home/app"), "{run}");
 
     // As whom and where it was said, with an init that was chosen for this machine.

@@ -10,7 +10,7 @@ use crate::support::program::{PROGRAM, Run};
 /// So many starts, unless `BANGER_STRESS_STARTS` says otherwise: one of each command.
 const STARTS: &str = "3";
 
-/// So many conversations with one machine. Where the agent slept through what a port had for it, one in eighty got no answer.
+/// So many conversations with one machine. With an agent that slept through what a port had for it, two in 600 got no answer.
 const CONVERSATIONS: &str = "1000";
 
 #[test]
