@@ -14,7 +14,7 @@ need() {
     local said
     said=$(scripts/need.sh "$@" | tee /dev/stderr)
     [ -n "$said" ] || return 0
-    installed="${installed:+$installed, }${said#need: installing }"
+    installed="${installed:+$installed, }$(sed 's/^need: installing //' <<<"$said" | paste -sd ';' | sed 's/;/, /g')"
 }
 
 show() { printf '\n$ banger %s\n' "$*"; "$banger" "$@"; }

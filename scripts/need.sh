@@ -46,30 +46,41 @@ here_already() { # COMMAND
     [ "$1" != busybox ] || ! ldd "$(type -P busybox)" >/dev/null 2>&1
 }
 
-missing=()
-for name; do
-    here_already "$name" || missing+=("$name")
-done
-[ ${#missing[@]} -gt 0 ] || exit 0
+missing_of() { # COMMAND...: sets `missing` to those that are not here
+    local name
+    missing=()
+    for name; do
+        here_already "$name" || missing+=("$name")
+    done
+}
 
-packages=()
-for name in "${missing[@]}"; do
-    read -ra more <<<"$(package_of "$name")"
-    packages+=("${more[@]}")
+install() { # PACKAGE...
+    local apt=("$here/as-root.sh" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+    echo "need: installing $* (for ${missing[*]})"
+    "${apt[@]}" update >/dev/null
+    "${apt[@]}" install -y --no-install-recommends "$@" >/dev/null
+    # The tests start registries of their own; that of the package would listen on port 5000 from now on.
+    if [[ " $* " = *' docker-registry '* ]] && [ -d /run/systemd/system ]; then
+        "$here/as-root.sh" systemctl disable --now docker-registry
+    fi
+}
+
+# Twice: a package that is installed may replace another that was here, as Debian's qemu-system-x86 does with
+# the qemu-utils of its backports.
+for _ in 1 2; do
+    missing_of "$@"
+    [ ${#missing[@]} -gt 0 ] || exit 0
+    packages=()
+    for name in "${missing[@]}"; do
+        read -ra more <<<"$(package_of "$name")"
+        packages+=("${more[@]}")
+    done
+    mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+    if ! command -v apt-get >/dev/null; then
+        echo "need: missing: ${missing[*]} (Debian's packages: ${packages[*]})" >&2
+        exit 1
+    fi
+    install "${packages[@]}"
 done
-mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
-if ! command -v apt-get >/dev/null; then
-    echo "need: missing: ${missing[*]} (Debian's packages: ${packages[*]})" >&2
-    exit 1
-fi
-echo "need: installing ${packages[*]} (for ${missing[*]})"
-apt=("$here/as-root.sh" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
-"${apt[@]}" update >/dev/null
-"${apt[@]}" install -y --no-install-recommends "${packages[@]}" >/dev/null
-# The tests start registries of their own; that of the package would listen on port 5000 from now on.
-if [[ " ${packages[*]} " = *' docker-registry '* ]] && [ -d /run/systemd/system ]; then
-    "$here/as-root.sh" systemctl disable --now docker-registry
-fi
-for name in "${missing[@]}"; do
-    here_already "$name" || { echo "need: still no $name" >&2; exit 1; }
-done
+missing_of "$@"
+[ ${#missing[@]} -eq 0 ] || { echo "need: still no ${missing[*]}" >&2; exit 1; }

@@ -29,6 +29,7 @@ case ${1-} in
 esac
 if [ $# -gt 0 ]; then wanted=("$@"); else mapfile -t wanted < <(rows); fi
 
+scripts/need.sh mmdebstrap python3 dpkg-deb depmod qemu-system-x86_64 qemu-img e2fsck || exit 1
 banger=${BANGER:-}
 for built in "$top/target/release/banger" "$top/target/debug/banger"; do
     if [ -z "$banger" ] && [ -x "$built" ]; then banger=$built; fi
