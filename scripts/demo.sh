@@ -14,7 +14,9 @@ need() {
     local said
     said=$(scripts/need.sh "$@" | tee /dev/stderr)
     [ -n "$said" ] || return 0
-    installed="${installed:+$installed, }$(sed 's/^need: installing //' <<<"$said" | paste -sd ';' | sed 's/;/, /g')"
+    # A line for each round of packages.
+    said=${said//need: installing /}
+    installed="${installed:+$installed, }${said//$'\n'/, }"
 }
 
 show() { printf '\n$ banger %s\n' "$*"; "$banger" "$@"; }

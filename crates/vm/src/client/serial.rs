@@ -64,7 +64,8 @@ fn converse(path: &Path, time: Duration, lock: File) -> io::Result<Stream> {
     let mut stream = Stream::new(UnixStream::connect(path)?.into(), time, Some(lock))?;
     // A number that nobody has used: hash maps are seeded with random ones.
     let number = format!("{:016x}", RandomState::new().build_hasher().finish());
-    write!(stream, "GET /sync/{number} HTTP/1.1\r\n\r\n")?;
+    // One piece: the port has a queue of buffers, and each write takes one of them.
+    stream.write_all(format!("GET /sync/{number} HTTP/1.1\r\n\r\n").as_bytes())?;
     let end = format!("Sync: {number}\r\n\r\n");
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
