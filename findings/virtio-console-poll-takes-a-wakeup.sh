@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Linux's virtio_console: poll(2) of a serial port, though it asks for POLLOUT alone, takes the wake-up of a thread that waits for input.
 #
-# Version: Linux 6.1.0-50-cloud-amd64 of Debian 12, as the guest of Debian 12's QEMU 7.2; all from a tree that mmdebstrap makes.
-# Input: a host writes a line to a virtserialport and waits for the answer, 500 times. In the guest a thread waits with
+# Version: Linux 6.1.0-50-cloud-amd64 (6.1.176-1) of Debian 12, as the guest of Debian 12's QEMU 7.2; all from a tree that mmdebstrap makes.
+# Input: a host writes a line to a virtserialport and waits for the answer, 2,000 times. In the guest a thread waits with
 # epoll_wait(2) (EPOLLIN | EPOLLET), reads until EAGAIN and answers; in the second run another thread calls poll(2) with
 # POLLOUT on the same descriptor over and over.
 # Behaviour: the driver's poll looks whether there is input whatever it is asked for, and for that takes the buffer out of the
@@ -10,9 +10,9 @@
 # is not called. The line lies in the port, and the thread in epoll_wait sleeps until its time is over, though it has been
 # promised an event. Readers that sleep must be the only ones to poll, or must ask level-triggered and again.
 # Output seen:
-#   alone: 500 lines, 0 slept through
-#   beside poll: 500 lines, SEEN slept through
-# Exits with 0 while this holds. Needs root, mmdebstrap and Debian's mirror; takes some minutes without KVM.
+#   alone: 2000 lines, 0 slept through
+#   beside poll: 2000 lines, 45 slept through
+# Exits with 0 while this holds. Needs root, mmdebstrap and Debian's mirror; QEMU emulates.
 set -euo pipefail
 release=${RELEASE:-6.1.0-50-cloud-amd64}
 work=$(mktemp -d)
@@ -39,7 +39,6 @@ static void *watch_output(void *nothing) {
     for (;;) {
         struct pollfd output = {.fd = port, .events = POLLOUT};
         poll(&output, 1, 0);
-        usleep(20);
     }
     return nothing;
 }
@@ -88,12 +87,12 @@ release, mode = sys.argv[1:]
 here = socket.socket(socket.AF_UNIX)
 here.bind(f"/probe/{mode}")
 here.listen()
-machine = subprocess.Popen(["qemu-system-x86_64", "-accel", "kvm", "-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none",
+machine = subprocess.Popen(["qemu-system-x86_64", "-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none",
     "-smp", "2", "-m", "256", "-kernel", f"/boot/vmlinuz-{release}", "-initrd", "/probe/initrd", "-append", f"quiet panic=-1 no_timer_check mode={mode}",
     "-device", "virtio-serial-pci", "-chardev", f"socket,id=c,path=/probe/{mode}", "-device", "virtserialport,chardev=c,nr=1"])
 host, _ = here.accept()
 host.settimeout(300)
-for _ in range(500):
+for _ in range(2000):
     host.sendall(b"a line\n")
     answer = b""
     while not answer.endswith(b"\n"):
@@ -105,8 +104,6 @@ lines, slept = map(int, answer.split())
 print(lines, slept)
 P
 slept() { chroot "$tree" python3 /probe/host.py "$release" "$1"; }
-mount --bind /dev "$tree/dev"
-trap 'umount "$tree/dev"; rm -rf "$work"' EXIT
 read -r lines alone < <(slept alone)
 echo "alone: $lines lines, $alone slept through"
 read -r lines beside < <(slept poll)
