@@ -26,7 +26,8 @@ demo: ## compiles banger, fetches a kernel, boots two machines
 test: ## everything that must hold: lints, documentation, dependencies, all tests
 	@scripts/test.sh
 
-lint: ## format, lints and documentation alone
+lint: ## format, prose, lints and documentation alone
+	python3 scripts/prose.py
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 lint_scripts() {
     local scripts
-    mapfile -t scripts < <(find scripts tests bench .ci -name '*.sh' -o -path .ci/run -o -path tests/boot/init)
+    mapfile -t scripts < <(find scripts tests bench findings .ci -name '*.sh' -o -path .ci/run -o -path tests/boot/init)
     shellcheck "${scripts[@]}"
     find scripts tests bench -name '*.py' -exec python3 -c 'import ast, sys
 for path in sys.argv[1:]: ast.parse(open(path).read(), path)' {} +
@@ -40,6 +40,7 @@ stage 'what this machine needs' scripts/need.sh cc shellcheck python3 gzip tar z
     fish mandoc zsh
 stage 'format' cargo fmt --all --check
 stage 'scripts' lint_scripts
+stage 'prose' python3 scripts/prose.py
 # It waits for the network and for one program at a time, where compiling needs all processors.
 stage_beside 'real images' images
 stage 'lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
