@@ -3,8 +3,8 @@
 /// Bytes of a manifest, an index or an `index.json`: 4 MiB, what registries agree to store.
 pub const MANIFEST_BYTES: u64 = 4 << 20;
 
-/// Bytes of an image config: 8 MiB. Configs carry the build history, so they are the largest documents met.
-pub const CONFIG_BYTES: u64 = 8 << 20;
+/// Bytes of an image config: as much as a guest reads of it.
+pub const CONFIG_BYTES: u64 = banger_protocol::limits::IMAGE_CONFIG_BYTES;
 
 /// Bytes of the `oci-layout` marker file, which holds one version number.
 pub const LAYOUT_MARKER_BYTES: u64 = 4 << 10;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use banger_protocol::boot::{Boot, BootMode};
 use banger_protocol::image::Runtime;
-use banger_protocol::limits::{ARGUMENTS, SETTINGS_BYTES};
+use banger_protocol::limits::{ARGUMENTS, IMAGE_CONFIG_BYTES, SETTINGS_BYTES};
 use banger_protocol::paths;
 use banger_protocol::settings::{Guest, Machine, VERSION};
 use banger_protocol::tuning::Ulimit;
@@ -23,9 +23,6 @@ pub use command_line::CommandLine;
 
 use crate::file;
 use crate::network::plan::{self, Plan};
-
-/// Bytes of the image's config: as much as a registry may deliver.
-const IMAGE_BYTES: u64 = 4 << 20;
 
 /// Characters of a host name (hostname(7)).
 const HOSTNAME: usize = 64;
@@ -159,7 +156,7 @@ impl Found {
         let mut found = Self::default();
         let mut problems = Vec::new();
         let below = |path: &str| root.join(path.trim_start_matches('/'));
-        let image = parsed(&below(paths::IMAGE), IMAGE_BYTES, Runtime::of_config, &mut problems);
+        let image = parsed(&below(paths::IMAGE), IMAGE_CONFIG_BYTES, Runtime::of_config, &mut problems);
         found.image = image.unwrap_or_default();
         let guest = |content: &[u8]| serde_json::from_slice::<Guest>(content);
         found.guest = parsed(&below(paths::GUEST), SETTINGS_BYTES as u64, guest, &mut problems);

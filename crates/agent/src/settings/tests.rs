@@ -55,6 +55,17 @@ fn the_image_alone() {
     assert_eq!(settings.problems, Vec::<String>::new());
 }
 
+/// A registry may deliver a config of this size, so the guest must read one.
+#[test]
+fn a_long_history_hides_no_command() {
+    let history = format!(r#"{{"history":[{{"created_by":"{}"}}],"#, "x".repeat(7 << 20));
+    let image = IMAGE.replacen('{', &history, 1);
+    let files = [(paths::IMAGE, &*image), (paths::GUEST, GUEST), ("/proc/cmdline", "")];
+    let settings = Tree::new(&files, None).settings();
+    assert_eq!(settings.argv, ["/entry", "built"]);
+    assert_eq!(settings.problems, Vec::<String>::new());
+}
+
 #[test]
 fn what_is_set_later_goes_before_what_was_set_earlier() {
     let machine = Machine {
