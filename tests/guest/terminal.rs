@@ -11,6 +11,7 @@ use crate::support::corpus::repository;
 use crate::support::image::build;
 use crate::support::judge::find;
 use crate::support::machine::free_port;
+use crate::support::nobody::open_to_all;
 use crate::support::program::source;
 use crate::support::{Corpus, Layout, Machines, Tar};
 
@@ -44,7 +45,7 @@ fn a_shell_that_is_the_images_command_gets_the_terminal() {
     let layout = Layout::of_config(machines.path("layout"), json!({ "config": config }), [files]);
     let forward = format!("{}:80", free_port());
     let mut shell = machines.command(args!["--rm", "--port", &forward, source("oci", layout.path())]);
-    shell.env("TERM", "xterm");
+    shell.env("TERM", "xterm").env("PATH", slow_qemu(&machines));
     let forwarded = format!("127.0.0.1:{} leads to port 80/tcp of the guest", forward.trim_end_matches(":80"));
     let (status, said) = at_terminal(
         &machines,
@@ -66,6 +67,20 @@ fn a_shell_that_is_the_images_command_gets_the_terminal() {
         ],
     );
     assert_eq!(status, Some(4), "{said}");
+}
+
+/// A `PATH` whose QEMU waits before it starts a machine: a boot that is seen takes more than five seconds, on any machine.
+fn slow_qemu(machines: &Machines) -> String {
+    let name = format!("qemu-system-{}", std::env::consts::ARCH);
+    let directory = machines.path("slow");
+    std::fs::create_dir(&directory).unwrap();
+    let program = directory.join(&name);
+    let real = find(&name).unwrap();
+    let script =
+        format!("#!/bin/sh\ncase \" $* \" in *' -kernel '*) sleep 6 ;; esac\nexec {} \"$@\"\n", real.display());
+    std::fs::write(&program, script).unwrap();
+    open_to_all(&program);
+    format!("{}:{}", directory.display(), std::env::var("PATH").unwrap())
 }
 
 /// Whether machines are emulated here.
